@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,14 @@ class Frame:
     captured_at: float
     pixels: Pixels
     label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStart:
+    """The first item of a source, once its nominal `rate` in frames a second is known."""
+
+    source: str
+    rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +184,18 @@ class Prediction:
     sent_bytes: int = 0
     sla_ms: float | None = None
     model: str = ""
+
+    @classmethod
+    def of(cls, clip: Clip, status: Status, **rest: Any) -> Self:
+        """The record of `clip`, with what is known of it filled in."""
+        return cls(
+            clip_id=clip.clip_id,
+            source=clip.source,
+            seq=clip.seq,
+            status=status,
+            start_s=clip.start_s,
+            end_s=clip.end_s,
+            padded=clip.padded,
+            label=clip.label,
+            **rest,
+        )

@@ -1,0 +1,72 @@
+"""One clip, one record: who was admitted, who has ended, and in which order records are released."""
+
+from collections import Counter, deque
+from dataclasses import dataclass, field, replace
+
+from pipeline.items import Clip, Prediction, Status
+
+MS = 1000.0
+
+
+@dataclass(slots=True)
+class _Queue:
+    """The admitted clips of one source in their order, and the records that wait for their turn."""
+
+    admitted: deque[Clip] = field(default_factory=deque)
+    settled: dict[str, Prediction] = field(default_factory=dict)
+
+
+class Ledger:
+    """Takes every clip in once and lets exactly one record out for it, in order per source."""
+
+    def __init__(self, sla_ms: float | None = None) -> None:
+        self._sla_ms = sla_ms
+        self._queues: dict[str, _Queue] = {}
+        self._open: set[str] = set()
+        self.admitted = 0
+        self.counts: Counter[Status] = Counter()
+
+    def admit(self, clip: Clip) -> None:
+        """Take in a clip that from now on is owed a record."""
+        if clip.clip_id in self._open:
+            raise ValueError(f"clip {clip.clip_id} was admitted twice")
+        self._queues.setdefault(clip.source, _Queue()).admitted.append(clip)
+        self._open.add(clip.clip_id)
+        self.admitted += 1
+
+    def settle(self, prediction: Prediction, now: float) -> list[Prediction]:
+        """Take in a clip's first record; returns the records whose turn it is, stamped with `now`.
+
+        A second record of a clip, or one of a clip never admitted, changes nothing.
+        """
+        if prediction.clip_id not in self._open:
+            return []
+        self._open.remove(prediction.clip_id)
+        queue = self._queues[prediction.source]
+        queue.settled[prediction.clip_id] = prediction
+        released = []
+        while queue.admitted and (ready := queue.settled.pop(queue.admitted[0].clip_id, None)):
+            released.append(self._stamp(ready, queue.admitted.popleft(), now))
+        return released
+
+    def _stamp(self, prediction: Prediction, clip: Clip, now: float) -> Prediction:
+        total_ms = (now - clip.ready_at) * MS
+        late = prediction.status is Status.OK and now > clip.deadline
+        self.counts[Status.LATE if late else prediction.status] += 1
+        return replace(
+            prediction,
+            status=Status.LATE if late else prediction.status,
+            reason=f"{total_ms:.0f} ms, promised {self._sla_ms:.0f} ms" if late else prediction.reason,
+            latency_ms={**prediction.latency_ms, "total": total_ms},
+            sla_ms=self._sla_ms,
+        )
+
+    @property
+    def unsettled(self) -> int:
+        """How many admitted clips still have no record."""
+        return len(self._open)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every admitted clip has been released with exactly one record."""
+        return self.admitted == self.counts.total()

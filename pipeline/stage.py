@@ -1,0 +1,76 @@
+"""What a stage is, and the rule that a bad clip is one failed record and never a dead pipeline."""
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pipeline.channel import Channel, Overflow
+from pipeline.errors import JanusError, MessageTooLarge
+from pipeline.items import Clip, Features, Packet, Planned, Prediction, Status
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item", Clip, Planned, Features, Packet)
+Out = TypeVar("Out")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A named async generator from the channel in front of it to a stream of items.
+
+    `capacity` and `overflow` are those of that channel; `on_drop` makes the record of an item
+    that had to leave it.
+    """
+
+    name: str
+    run: Callable[[Channel[Any]], AsyncGenerator[Any, None]]
+    capacity: int = 2
+    overflow: Overflow = Overflow.BLOCK
+    on_drop: Callable[[Any], Prediction] | None = None
+
+
+def per_clip(
+    work: Callable[[Item], Awaitable[Out | Prediction]],
+) -> Callable[[Channel[Item | Prediction]], AsyncGenerator[Out | Prediction, None]]:
+    """Make a stage of `work` on one item: records pass through, an error becomes a failed record."""
+
+    async def run(items: Channel[Item | Prediction]) -> AsyncGenerator[Out | Prediction, None]:
+        async for item in items:
+            if isinstance(item, Prediction):
+                yield item
+            else:
+                yield await _attempt(work, item)
+
+    return run
+
+
+async def _attempt(work: Callable[[Item], Awaitable[Out | Prediction]], item: Item) -> Out | Prediction:
+    try:
+        return await work(item)
+    except MessageTooLarge:
+        raise
+    except JanusError as error:
+        return failed(item, str(error))
+    except Exception as error:
+        log.exception("clip %s", clip_of(item).clip_id)
+        return failed(item, f"{type(error).__name__}: {error}")
+
+
+def failed(item: Clip | Planned | Features | Packet, reason: str) -> Prediction:
+    """The record of a clip that could not be finished."""
+    return Prediction.of(clip_of(item), Status.FAILED, reason=reason)
+
+
+def dropped(item: Clip | Prediction, reason: str) -> Prediction:
+    """The record of a clip that had to make room; what is a record already stays as it is."""
+    return item if isinstance(item, Prediction) else Prediction.of(item, Status.DROPPED, reason=reason)
+
+
+def clip_of(item: Clip | Planned | Features | Packet) -> Clip:
+    """The clip that an item on its way through the device was made from."""
+    if isinstance(item, Clip):
+        return item
+    if item.clip is None:
+        raise ValueError(f"packet {item.header.clip_id} was not made on this device")
+    return item.clip

@@ -1,0 +1,80 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.items import Prediction, Status
+from pipeline.ledger import Ledger
+from tests.pipeline.clips import make_clip, make_ok
+
+
+@given(
+    st.lists(st.sampled_from("abc"), max_size=30).flatmap(
+        lambda sources: st.tuples(st.just(sources), st.permutations(range(len(sources))))
+    ),
+)
+def test_every_admitted_clip_leaves_once_and_in_order_whatever_the_order_of_results(drawn):
+    sources, order = drawn
+    ledger = Ledger()
+    clips = [make_clip(sources[:i].count(source), source) for i, source in enumerate(sources)]
+    for clip in clips:
+        ledger.admit(clip)
+    released = []
+    for position in order:
+        released += ledger.settle(make_ok(clips[position]), now=1.0)
+        assert ledger.settle(make_ok(clips[position]), now=2.0) == []
+    assert sorted(p.clip_id for p in released) == sorted(clip.clip_id for clip in clips)
+    for source in set(sources):
+        seqs = [p.seq for p in released if p.source == source]
+        assert seqs == sorted(seqs)
+    assert ledger.balanced
+    assert ledger.unsettled == 0
+
+
+def test_the_first_record_wins_and_strangers_are_ignored():
+    ledger = Ledger()
+    clip = make_clip()
+    ledger.admit(clip)
+    assert [p.status for p in ledger.settle(make_ok(clip), 1.0)] == [Status.OK]
+    assert ledger.settle(Prediction.of(clip, Status.FAILED, reason="too late"), 1.0) == []
+    assert ledger.settle(make_ok(make_clip(7)), 1.0) == []
+    assert ledger.counts == {Status.OK: 1}
+
+
+def test_a_record_waits_for_its_elders_of_the_same_source_only():
+    ledger = Ledger()
+    first, second, other = make_clip(0), make_clip(1), make_clip(0, "door")
+    for clip in (first, second, other):
+        ledger.admit(clip)
+    assert ledger.settle(make_ok(second), 1.0) == []
+    assert [p.clip_id for p in ledger.settle(make_ok(other), 1.0)] == ["door/000000"]
+    assert not ledger.balanced
+    assert [p.seq for p in ledger.settle(make_ok(first), 1.0)] == [0, 1]
+    assert ledger.balanced
+
+
+def test_latency_runs_from_the_last_frame_to_the_release():
+    ledger = Ledger(sla_ms=300)
+    in_time, late = make_clip(0, ready_at=10.0, deadline=10.3), make_clip(1, ready_at=11.0, deadline=11.3)
+    ledger.admit(in_time)
+    ledger.admit(late)
+    (first,) = ledger.settle(make_ok(in_time), now=10.2)
+    (second,) = ledger.settle(make_ok(late), now=11.4)
+    assert first.latency_ms["total"] == pytest.approx(200)
+    assert (first.status, first.reason) == (Status.OK, None)
+    assert (second.status, second.reason) == (Status.LATE, "400 ms, promised 300 ms")
+    assert ledger.counts == {Status.OK: 1, Status.LATE: 1}
+
+
+def test_a_failed_clip_is_failed_and_not_late():
+    ledger = Ledger(sla_ms=1)
+    clip = make_clip(deadline=0.001)
+    ledger.admit(clip)
+    (record,) = ledger.settle(Prediction.of(clip, Status.FAILED, reason="broken"), now=5.0)
+    assert (record.status, record.reason) == (Status.FAILED, "broken")
+
+
+def test_admitting_a_clip_twice_is_a_bug_that_shows():
+    ledger = Ledger()
+    ledger.admit(make_clip())
+    with pytest.raises(ValueError, match="twice"):
+        ledger.admit(make_clip())

@@ -1,0 +1,102 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import ConfigError
+from scheduling.pruning import (
+    alpha_max,
+    exponential,
+    falling,
+    feasible,
+    is_feasible,
+    none,
+    parse_pruning,
+    rising,
+    uniform,
+)
+
+layer_counts = st.integers(1, 40)
+token_counts = st.integers(1, 2000)
+
+
+@pytest.mark.parametrize(
+    ("pruning", "tokens_left"),
+    [
+        (none(12, 197), 197),
+        (exponential(0.35, 12, 197), 139),
+        (exponential(0.40, 12, 197), 116),
+        (exponential(0.45, 12, 197), 91),
+        (exponential(0.50, 12, 197), 48),
+        (uniform(8, 12, 197), 101),
+        (uniform(16, 12, 197), 11),
+        (falling(24, 12, 197), 53),
+        (rising(24, 12, 197), 53),
+        (rising(32, 12, 197), 19),
+    ],
+)
+def test_tokens_left_are_those_that_were_measured(pruning, tokens_left):
+    assert pruning.tokens_after(197, 12) == tokens_left
+
+
+@given(layer_counts, token_counts, st.floats(0.01, 1.0))
+def test_exponential_is_equation_1_while_every_layer_has_tokens_enough(num_layers, num_tokens, alpha):
+    left = num_tokens
+    for layer, removed in enumerate(exponential(alpha, num_layers, num_tokens).removed, start=1):
+        assert removed == min(math.floor(2 ** (alpha * (num_layers - layer))), (left - 1) // 2)
+        left -= removed
+
+
+def test_alpha_zero_merges_nothing():
+    assert exponential(0.0, 24, 577).removed == (0,) * 24
+
+
+@given(st.integers(2, 40), token_counts)
+def test_alpha_max_is_the_largest_step_that_satisfies_equation_2(num_layers, num_tokens):
+    def removals(alpha):
+        return sum(math.floor(2 ** (alpha * (num_layers - layer))) for layer in range(1, num_layers + 1))
+
+    alpha = alpha_max(num_layers, num_tokens)
+    assert alpha == 0 or removals(alpha) < num_tokens
+    assert removals(round(alpha + 0.01, 2)) >= num_tokens
+
+
+@given(st.lists(st.integers(0, 300), max_size=30), token_counts)
+def test_no_layer_merges_more_than_half_of_its_tokens(wish, num_tokens):
+    left = num_tokens
+    for removed, asked in zip(feasible(wish, num_tokens), wish, strict=True):
+        assert 0 <= removed <= asked
+        assert removed <= (left - 1) / 2
+        left -= removed
+    assert left >= 1
+
+
+@given(layer_counts, token_counts, st.floats(0, 64))
+def test_every_rule_makes_a_feasible_pruning(num_layers, num_tokens, parameter):
+    for rule in (uniform, falling, rising):
+        assert is_feasible(rule(parameter, num_layers, num_tokens).removed, num_layers, num_tokens)
+
+
+def test_falling_is_rising_backwards_while_tokens_last():
+    assert falling(24, 12, 400).removed == rising(24, 12, 400).removed[::-1]
+
+
+def test_infeasible_removals_are_recognised():
+    assert not is_feasible((100, 0), 2, 197)
+    assert not is_feasible((0,), 2, 197)
+    assert not is_feasible((-1, 0), 2, 197)
+
+
+@pytest.mark.parametrize("spec", ["none", "exponential:0.2", "uniform:8", "falling:24", "rising:32"])
+def test_a_pruning_reads_back_from_its_own_text(spec):
+    assert str(parse_pruning(spec, 12, 197)) == spec
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["", "None", "uniform", "uniform:", "uniform:x", "uniform:-1", "uniform:nan", "exponential:9", "top:3"],
+)
+def test_a_wrong_spec_says_what_would_be_right(spec):
+    with pytest.raises(ConfigError, match=r"choose none, exponential|must be a number from 0 to"):
+        parse_pruning(spec, 12, 197)
