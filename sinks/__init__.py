@@ -1,0 +1,1 @@
+"""Where predictions go. Imports only the ground floor."""

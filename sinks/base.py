@@ -1,0 +1,16 @@
+"""What every sink of predictions promises."""
+
+from typing import Protocol
+
+from pipeline.items import Prediction
+
+
+class Sink(Protocol):
+    """Takes the records of a run. All three verbs block briefly, are called from one thread at a
+    time, and raise SinkError (`open()` also ConfigError) when results cannot be written."""
+
+    def open(self) -> None: ...
+
+    def write(self, prediction: Prediction) -> None: ...
+
+    def close(self) -> None: ...
