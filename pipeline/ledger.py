@@ -1,5 +1,6 @@
 """One clip, one record: who was admitted, who has ended, and in which order records are released."""
 
+import math
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 
@@ -8,11 +9,18 @@ from pipeline.items import Clip, Prediction, Status
 MS = 1000.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Owed:
+    clip_id: str
+    ready_at: float
+    deadline: float
+
+
 @dataclass(slots=True)
 class _Queue:
     """The admitted clips of one source in their order, and the records that wait for their turn."""
 
-    admitted: deque[Clip] = field(default_factory=deque)
+    admitted: deque[_Owed] = field(default_factory=deque)
     settled: dict[str, Prediction] = field(default_factory=dict)
 
 
@@ -28,10 +36,17 @@ class Ledger:
 
     def admit(self, clip: Clip) -> None:
         """Take in a clip that from now on is owed a record."""
-        if clip.clip_id in self._open:
-            raise ValueError(f"clip {clip.clip_id} was admitted twice")
-        self._queues.setdefault(clip.source, _Queue()).admitted.append(clip)
-        self._open.add(clip.clip_id)
+        self._admit(clip.source, _Owed(clip.clip_id, clip.ready_at, clip.deadline))
+
+    def admit_record(self, record: Prediction, now: float) -> None:
+        """Take in a record that no clip stands behind, such as that of a source that broke."""
+        self._admit(record.source, _Owed(record.clip_id, now, math.inf))
+
+    def _admit(self, source: str, owed: _Owed) -> None:
+        if owed.clip_id in self._open:
+            raise ValueError(f"clip {owed.clip_id} was admitted twice")
+        self._queues.setdefault(source, _Queue()).admitted.append(owed)
+        self._open.add(owed.clip_id)
         self.admitted += 1
 
     def settle(self, prediction: Prediction, now: float) -> list[Prediction]:
@@ -49,9 +64,9 @@ class Ledger:
             released.append(self._stamp(ready, queue.admitted.popleft(), now))
         return released
 
-    def _stamp(self, prediction: Prediction, clip: Clip, now: float) -> Prediction:
-        total_ms = (now - clip.ready_at) * MS
-        late = prediction.status is Status.OK and now > clip.deadline
+    def _stamp(self, prediction: Prediction, owed: _Owed, now: float) -> Prediction:
+        total_ms = (now - owed.ready_at) * MS
+        late = prediction.status is Status.OK and now > owed.deadline
         self.counts[Status.LATE if late else prediction.status] += 1
         return replace(
             prediction,

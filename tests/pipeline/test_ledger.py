@@ -78,3 +78,14 @@ def test_admitting_a_clip_twice_is_a_bug_that_shows():
     ledger.admit(make_clip())
     with pytest.raises(ValueError, match="twice"):
         ledger.admit(make_clip())
+
+
+def test_a_record_without_a_clip_takes_its_turn_behind_the_clips():
+    ledger = Ledger(sla_ms=100)
+    clip = make_clip(0)
+    broken = Prediction("cam/000001", "cam", 1, Status.FAILED, reason="cam.mp4: cannot be decoded")
+    ledger.admit(clip)
+    ledger.admit_record(broken, now=3.0)
+    assert ledger.settle(broken, now=3.0) == []
+    assert [p.status for p in ledger.settle(make_ok(clip), now=4.0)] == [Status.OK, Status.FAILED]
+    assert ledger.balanced

@@ -1,0 +1,1 @@
+"""Where frames come from, and how they become clips. Imports only the ground floor."""
