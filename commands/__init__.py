@@ -1,0 +1,1 @@
+"""One file for each verb: wires stages into a running program."""

@@ -1,0 +1,119 @@
+"""The cloud: serves the layers behind the cut to devices, until interrupted."""
+
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio
+
+from commands.plan import load_model
+from commands.runtime import OK, run_async
+from configs.settings import CloudSettings
+from models import SplitViT
+from pipeline.clock import Clock, SystemClock
+from pipeline.runner import Pipeline
+from pipeline.stage import Stage
+from pipeline.worker import Worker
+from stages.postprocess import Postprocess, deliver
+from stages.receive import Arrival, Receive
+from stages.tail_infer import TailInfer
+from stages.tail_service import TailService
+from transport.background import background
+from transport.codecs import codec_names
+from transport.connection import Connection
+from transport.messages import PROTOCOL, Welcome
+from transport.server import Session, open_session
+from transport.websocket import serve
+
+MAX_SESSIONS = 64
+
+
+def run(settings: CloudSettings) -> int:
+    """Load the model, listen, and serve; exit status 0 after SIGINT or SIGTERM."""
+    model = load_model(settings.model)
+    return run_async(partial(_serve, settings, model))
+
+
+class Reception:
+    """Greets devices and puts the packets of all of them into one stream."""
+
+    def __init__(self, service: TailService, welcome: Welcome, clock: Clock, capacity: int) -> None:
+        self._service = service
+        self._welcome = welcome
+        self._clock = clock
+        self._sessions: set[Session] = set()
+        self._send, self._arrivals = anyio.create_memory_object_stream[Arrival](capacity)
+
+    async def meet(self, connection: Connection) -> None:
+        """Serve one device as long as it stays."""
+        async with open_session(connection, self._welcome, self._service.check) as session:
+            self._sessions.add(session)
+            try:
+                async for packet in session.packets():
+                    await self._send.send(Arrival(session, packet, self._clock.now()))
+            finally:
+                self._sessions.discard(session)
+
+    async def arrivals(self) -> AsyncGenerator[Arrival, None]:
+        """All packets, as they come in."""
+        async for arrival in self._arrivals:
+            yield arrival
+
+    async def say_bye(self) -> None:
+        """Take leave of every device."""
+        async with anyio.create_task_group() as tasks:
+            for session in self._sessions:
+                tasks.start_soon(session.close, "the cloud is shutting down")
+
+
+@asynccontextmanager
+async def open_reception(
+    settings: CloudSettings, model: SplitViT, clock: Clock
+) -> AsyncGenerator[Reception, None]:
+    """The cloud's pipeline, running behind a reception that any transport can bring devices to."""
+    service = TailService(model, settings.top_k)
+    reception = Reception(service, _welcome(settings, model), clock, settings.max_in_flight)
+    with Worker("model") as model_worker, Worker("codec") as codec_worker:
+        tail = TailInfer(service, model_worker, clock, settings.max_batch)
+        stages = [
+            Stage("receive", Receive(service, codec_worker, clock).run),
+            Stage("tail_infer", tail.run, capacity=settings.max_batch),
+            Stage("postprocess", Postprocess(service).run),
+        ]
+        async with background(Pipeline([reception.arrivals()], stages, deliver).run):
+            yield reception
+
+
+async def _serve(settings: CloudSettings, model: SplitViT) -> int:
+    async with (
+        open_reception(settings, model, SystemClock()) as reception,
+        serve(
+            settings.host,
+            settings.port,
+            reception.meet,
+            max_message_bytes=settings.max_message_bytes,
+            max_connections=MAX_SESSIONS,
+        ) as address,
+    ):
+        print(f"janus cloud listening at {address.url} with {model.id} ({model.dtype})", flush=True)
+        await _interrupted()
+        await reception.say_bye()
+    return OK
+
+
+def _welcome(settings: CloudSettings, model: SplitViT) -> Welcome:
+    return Welcome(
+        protocol=PROTOCOL,
+        model=model.name,
+        digest=model.digest,
+        max_message_bytes=settings.max_message_bytes,
+        max_in_flight=settings.max_in_flight,
+        codecs=codec_names(),
+    )
+
+
+async def _interrupted() -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            return

@@ -1,0 +1,188 @@
+"""The demo: a cloud and a device process, moving pictures, and what became of each clip."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from commands.runtime import OK, SOME_FAILED
+from pipeline.errors import JanusError
+from pipeline.items import Pixels, Status
+from sources.motions import motion_sequence
+from sources.writer import write_video
+
+MAIN = Path(__file__).resolve().parents[1] / "main.py"
+CLIP_FRAMES = 16
+PATTERN_FPS = 48
+SAMPLE_FPS = 25
+SAMPLE_CLIPS = 16
+SAMPLE_SIZE = 128
+GRACE_S = 10
+
+
+@dataclass(slots=True)
+class Summary:
+    """What the demo saw, clip by clip."""
+
+    correct: int = 0
+    sent_bytes: int = 0
+    latencies_ms: list[float] = field(default_factory=list)
+    ran: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    plans: Counter[str] = field(default_factory=Counter)
+    model: str = ""
+
+    def add(self, record: dict[str, Any], truth: str) -> bool:
+        """Count one record; returns whether its best class is the truth."""
+        right = _best(record) == truth
+        self.correct += right
+        self.sent_bytes += record.get("bytes", 0)
+        self.latencies_ms.append(record["latency_ms"]["total"])
+        self.statuses[record["status"]] += 1
+        self.model = record["model"]
+        if plan := record["plan"]:
+            self.ran[plan["ran"]] += 1
+            self.plans[f"{plan['pruning']}, split {plan['split']}, {plan['codec']}"] += 1
+        return right
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys of the summary file; latencies in milliseconds."""
+        clips = self.statuses.total()
+        return {
+            "clips": clips,
+            "correct": self.correct,
+            "accuracy": round(self.correct / clips, 4) if clips else None,
+            "latency_ms": _percentiles(self.latencies_ms),
+            "bytes": {
+                "total": self.sent_bytes,
+                "per_clip": round(self.sent_bytes / clips) if clips else None,
+            },
+            "ran": dict(self.ran),
+            "status": dict(self.statuses),
+            "plans": dict(self.plans),
+            "model": self.model,
+        }
+
+
+def run(seconds: float, seed: int, output: Path) -> int:
+    """Play the pattern for `seconds` and a sample video beside it; exit status 0 when every clip is ok."""
+    console = Console()
+    summary = Summary()
+    with tempfile.TemporaryDirectory(prefix="janus-demo-") as folder:
+        sample = Path(folder) / "sample.mp4"
+        write_video(sample, _sample_frames(seed), SAMPLE_FPS)
+        console.print("Starting a cloud process ...")
+        with _process("cloud", "--port", "0") as cloud:
+            url = _address(cloud)
+            console.print(f"It listens at {url}. Starting a device process ...")
+            for record in _device_records(url, seconds, seed, sample):
+                truth = record.get("label") or _sample_label(seed, record["seq"])
+                _show(console, record, truth, summary.add(record, truth))
+    _write(console, summary, output)
+    return OK if summary.statuses.total() == summary.statuses[Status.OK] > 0 else SOME_FAILED
+
+
+def _device_records(url: str, seconds: float, seed: int, sample: Path) -> Iterator[dict[str, Any]]:
+    clips = max(1, round(seconds * PATTERN_FPS / CLIP_FRAMES))
+    pattern = f"pattern:motions?fps={PATTERN_FPS}&seed={seed}&clips={clips}"
+    arguments = (
+        "--source",
+        pattern,
+        "--source",
+        str(sample),
+        "--cloud",
+        url,
+        "--output",
+        "-",
+        "--strict",
+        "--weights",
+        "random",
+    )
+    with _process("device", *arguments) as device:
+        assert device.stdout is not None  # noqa: S101  (opened as a pipe)
+        for line in device.stdout:
+            yield json.loads(line)
+        if device.wait() != 0:
+            raise JanusError(f"the device process ended with exit status {device.returncode}")
+
+
+@contextmanager
+def _process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """One verb of this program as a child, ended in order when the block is left."""
+    command = [sys.executable, str(MAIN), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _address(cloud: subprocess.Popen[str]) -> str:
+    assert cloud.stdout is not None  # noqa: S101  (opened as a pipe)
+    for line in cloud.stdout:
+        if (start := line.find("ws://")) >= 0:
+            return line[start:].split()[0]
+    raise JanusError("the cloud process ended before it listened")
+
+
+def _sample_frames(seed: int) -> Iterator[Pixels]:
+    for index in range(SAMPLE_CLIPS):
+        yield from motion_sequence(_sample_seed(seed), index, CLIP_FRAMES, SAMPLE_SIZE)[1]
+
+
+def _sample_label(seed: int, seq: int) -> str:
+    return motion_sequence(_sample_seed(seed), seq, CLIP_FRAMES, SAMPLE_SIZE)[0]
+
+
+def _sample_seed(seed: int) -> int:
+    return seed + 1
+
+
+def _best(record: dict[str, Any]) -> str | None:
+    return record["predictions"][0]["class"] if record["predictions"] else None
+
+
+def _percentiles(latencies_ms: list[float]) -> dict[str, float | None]:
+    if not latencies_ms:
+        return {"p50": None, "p95": None, "max": None}
+    p50, p95 = np.percentile(latencies_ms, [50, 95])
+    return {"p50": round(float(p50), 1), "p95": round(float(p95), 1), "max": round(max(latencies_ms), 1)}
+
+
+def _show(console: Console, record: dict[str, Any], truth: str, right: bool) -> None:
+    mark = "[green]right[/]" if right else "[red]wrong[/]"
+    taken_for = _best(record) or record["reason"]
+    confidence = f"{record['predictions'][0]['confidence']:4.0%}" if record["predictions"] else ""
+    latency = f"{record['latency_ms']['total']:6.1f} ms"
+    console.print(
+        f"{record['clip_id']:16} {truth:18} taken for {taken_for:18} {confidence} {latency}  {mark}"
+    )
+
+
+def _write(console: Console, summary: Summary, output: Path) -> None:
+    totals = summary.as_dict()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(totals, indent=2) + "\n")
+    table = Table(title="Demo", show_header=False)
+    table.add_row("clips", f"{totals['clips']}, {totals['correct']} of them right")
+    table.add_row("latency", "p50 {p50} ms, p95 {p95} ms".format(**totals["latency_ms"]))
+    table.add_row("link", "{total} bytes, {per_clip} a clip".format(**totals["bytes"]))
+    table.add_row("plan", "; ".join(f"{plan} ({count})" for plan, count in totals["plans"].items()))
+    table.add_row("ran", ", ".join(f"{where} {count}" for where, count in totals["ran"].items()))
+    table.add_row("summary", str(output))
+    console.print(table)

@@ -1,0 +1,120 @@
+"""The device's pipeline, from sources to sinks, for replay and for live sources."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from commands.delivery import Delivery
+from commands.plan import Setup
+from configs.settings import DeviceSettings
+from models import SplitViT
+from pipeline.channel import Channel, Overflow
+from pipeline.clock import Clock
+from pipeline.errors import ConfigError
+from pipeline.items import Prediction
+from pipeline.ledger import Ledger
+from pipeline.runner import Pipeline
+from pipeline.stage import Stage, dropped, per_clip
+from pipeline.worker import Worker
+from scheduling.bandwidth import HarmonicMean
+from sinks.base import Sink
+from sources.base import FrameGeometry
+from sources.clips import ClipSettings
+from stages.capture import Captured
+from stages.clip_batch import ClipBatch
+from stages.compress import Compress
+from stages.head_infer import HeadInfer
+from stages.schedule import Schedule
+from stages.send import Send, nothing_to_send
+from transport.client import connect_cloud
+from transport.codecs import codec_names
+from transport.connection import Dial
+from transport.messages import PROTOCOL, Hello
+from transport.websocket import cloud_url, dial
+
+StageRun = Callable[[Channel[Any]], AsyncGenerator[Any, None]]
+
+LIVE_BACKLOG = 2
+OVERLOADED = "overload: newer clips were waiting for the model"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one device run works on. `live` drops the oldest clips where replay makes sources wait."""
+
+    inlets: Sequence[AsyncGenerator[Captured, None]]
+    sinks: Sequence[Sink]
+    live: bool
+    done: Mapping[str, float] = field(default_factory=dict)
+    on_record: Callable[[Prediction], None] = lambda record: None
+
+
+def geometry_of(model: SplitViT) -> FrameGeometry:
+    """The square frames that the model takes."""
+    return FrameGeometry(model.input_size, model.crop_pct)
+
+
+def clip_settings(settings: DeviceSettings, model: SplitViT) -> ClipSettings:
+    """Clips of as many frames as the model takes; ConfigError for any other number."""
+    clips = settings.clips
+    if clips.frames not in (None, model.clip_frames):
+        raise ConfigError(f"clips of {clips.frames} frames: model {model.name} takes {model.clip_frames}")
+    return ClipSettings(model.clip_frames, clips.stride, clips.hop, clips.rate)
+
+
+def dial_for(setup: Setup) -> Dial | None:
+    """How to reach the cloud; None for a plan that never leaves the device. ConfigError without a URL."""
+    if not setup.policy.needs_cloud:
+        return None
+    url = setup.settings.link.url
+    if url is None:
+        raise ConfigError(
+            "no cloud is named: add --cloud ws://HOST:PORT, or run all layers here with --device-only"
+        )
+    cloud_url(url)
+    return partial(dial, url)
+
+
+async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None) -> Ledger:
+    """Run `job` to its end and return the balance; the sinks are open before and stay open after."""
+    settings, model = setup.settings, setup.model
+    ledger = Ledger(settings.sla_ms)
+    async with AsyncExitStack() as stack:
+        model_worker, codec_worker, sink_worker = (
+            stack.enter_context(Worker(name)) for name in ("model", "codec", "sinks")
+        )
+        delivery = Delivery(
+            ledger, job.sinks, worker=sink_worker, clock=clock, model_id=model.id, on_record=job.on_record
+        )
+        send = await stack.enter_async_context(_send(setup, connect, clock))
+        batch = ClipBatch(clip_settings(settings, model), ledger, clock, settings.sla_ms, job.done)
+        stages = [
+            Stage("clip_batch", batch.run, capacity=2 * model.clip_frames),
+            _schedule_stage(per_clip(Schedule(setup.policy, clock)), job.live),
+            Stage("head_infer", per_clip(HeadInfer(model, model_worker, clock, settings.top_k))),
+            Stage("compress", per_clip(Compress(codec_worker, clock))),
+            Stage("send", send.run if send else nothing_to_send),
+        ]
+        await Pipeline(job.inlets, stages, delivery, [send.answers()] if send else []).run()
+    return ledger
+
+
+def _schedule_stage(run: StageRun, live: bool) -> Stage:
+    if not live:
+        return Stage("schedule", run)
+    return Stage("schedule", run, LIVE_BACKLOG, Overflow.DROP_OLDEST, partial(dropped, reason=OVERLOADED))
+
+
+@asynccontextmanager
+async def _send(setup: Setup, connect: Dial | None, clock: Clock) -> AsyncGenerator[Send | None, None]:
+    if connect is None:
+        yield None
+        return
+    model, link = setup.model, setup.settings.link
+    hello = Hello(protocol=PROTOCOL, model=model.name, digest=model.digest, codecs=codec_names())
+    async with connect_cloud(
+        connect, hello, clock=clock, patience_s=link.patience_s, connect_s=link.connect_s
+    ) as client:
+        yield Send(client, HarmonicMean())

@@ -1,0 +1,89 @@
+"""Replay: video files through the pipeline, every clip exactly once, safe to kill."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from commands.device_pipeline import Job, clip_settings, dial_for, geometry_of, run_device
+from commands.plan import Setup, set_up
+from commands.progress import ReplayProgress
+from commands.runtime import OK, SOME_FAILED, complain, run_async
+from configs.settings import DeviceSettings
+from pipeline.clock import SystemClock
+from pipeline.errors import ConfigError
+from pipeline.items import Status
+from pipeline.ledger import Ledger
+from sinks.jsonl import JsonlSink
+from sources.file import FileSource
+from sources.folder import VideoFile, find_videos
+from stages.capture import capture_in_turn
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRequest:
+    """What to replay, and where the records go."""
+
+    videos: tuple[Path, ...]
+    output: Path
+    pattern: str | None = None
+    resume: bool = False
+    overwrite: bool = False
+    strict: bool = False
+
+
+def run(settings: DeviceSettings, request: ReplayRequest) -> int:
+    """Replay; exit status 1 when a record of the output is failed or, if strict, when one is missing."""
+    videos = find_videos(request.videos, request.pattern)
+    sink = JsonlSink(request.output, resume=request.resume, overwrite=request.overwrite)
+    with ExitStack() as stack:
+        sink.open()
+        stack.callback(sink.close)
+        setup = set_up(settings)
+        _require_same_model(sink, setup.model.id)
+        progress = stack.enter_context(
+            ReplayProgress(Console(stderr=True), videos, clip_settings(settings, setup.model), len(sink.done))
+        )
+        ledger = run_async(partial(_replay, setup, videos, sink, progress))
+    return _finish(ledger, sink, request)
+
+
+async def _replay(
+    setup: Setup,
+    videos: Sequence[VideoFile],
+    sink: JsonlSink,
+    progress: ReplayProgress,
+) -> Ledger:
+    clock, geometry = SystemClock(), geometry_of(setup.model)
+    sources = (FileSource(video.path, video.name, geometry, clock) for video in videos)
+    job = Job(
+        inlets=[capture_in_turn(sources, frames_at_once=setup.model.clip_frames)],
+        sinks=[sink],
+        live=False,
+        done={clip_id: clip.start_s for clip_id, clip in sink.done.items()},
+        on_record=progress.advance,
+    )
+    return await run_device(setup, job, clock, dial_for(setup))
+
+
+def _require_same_model(sink: JsonlSink, model_id: str) -> None:
+    others = sink.written.models - {model_id, ""}
+    if others:
+        raise ConfigError(
+            f"the results to resume were made by {', '.join(sorted(others))}, not by {model_id}; "
+            "resume with the same model and weights, or choose another output"
+        )
+
+
+def _finish(ledger: Ledger, sink: JsonlSink, request: ReplayRequest) -> int:
+    failed_before = sum(clip.status is Status.FAILED for clip in sink.done.values())
+    failed = ledger.counts[Status.FAILED] + failed_before
+    if failed:
+        complain(f'{failed} failed records in {request.output}; their "reason" says why')
+    if request.strict and not ledger.balanced:
+        complain(f"{ledger.admitted} clips were admitted, but {ledger.counts.total()} records written")
+        return SOME_FAILED
+    return SOME_FAILED if failed else OK

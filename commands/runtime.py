@@ -1,0 +1,50 @@
+"""How every verb starts, ends, and tells the user what went wrong."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import uvloop
+from rich.console import Console
+from rich.logging import RichHandler
+
+from pipeline.errors import JanusError
+
+T = TypeVar("T")
+
+OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def guarded(work: Callable[[], int], on_interrupt: str = "interrupted") -> int:
+    """Run `work`; a JanusError becomes one line on stderr and exit status 2, Ctrl-C exit status 130."""
+    try:
+        return work()
+    except JanusError as error:
+        complain(str(error))
+        return USAGE
+    except KeyboardInterrupt:
+        complain(on_interrupt)
+        return INTERRUPTED
+
+
+def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run `main` on uvloop and return what it returns."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())
+
+
+def complain(message: str) -> None:
+    """One line on stderr."""
+    print(f"janus: {' '.join(message.split())}", file=sys.stderr, flush=True)
+
+
+def set_up_logging(verbose: int) -> None:
+    """Warnings by default; -v tells what happens, -vv every detail."""
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(
+        level=level,
+        format="%(name)s: %(message)s",
+        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
+    )

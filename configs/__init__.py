@@ -1,0 +1,1 @@
+"""Settings: the typed schema, and ready-made files for each use."""

@@ -1,0 +1,87 @@
+"""The typed schema of everything that can be set."""
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import ConfigError
+
+S = TypeVar("S", bound="Settings")
+Port = Annotated[int, Field(ge=0, le=65535)]
+MEGABYTE = 1_000_000
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, and a key that does not exist is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSettings(Settings):
+    """Which model, with which weights, in which number format, on what."""
+
+    name: str = "motions"
+    weights: str | None = None
+    dtype: Literal["float32", "bfloat16", "int8"] = "float32"
+    device: str = "cpu"
+    threads: int = Field(default=1, ge=1, le=256)
+
+
+class ClipSettings(Settings):
+    """How a source becomes clips. `frames` None means as many as the model takes; `stride` and `hop`
+    count frames of the source's rate; `hop` None leaves neither gap nor overlap."""
+
+    frames: int | None = Field(default=None, ge=1, le=256)
+    stride: int = Field(default=1, ge=1, le=1000)
+    hop: int | None = Field(default=None, ge=1, le=1_000_000)
+    rate: float | None = Field(default=None, gt=0, le=1000)
+
+
+class PlanSettings(Settings):
+    """The plan for every clip. `split` None means in the middle of the model."""
+
+    pruning: str = "none"
+    split: int | None = Field(default=None, ge=0, le=1000)
+    codec: str | None = None
+    device_only: bool = False
+
+
+class LinkSettings(Settings):
+    """How the device reaches its cloud."""
+
+    url: str | None = None
+    connect_s: float = Field(default=5.0, gt=0, le=600)
+    patience_s: float = Field(default=30.0, ge=0, le=86400)
+
+
+class DeviceSettings(Settings):
+    """Everything one device process is told."""
+
+    model: ModelSettings = ModelSettings()
+    clips: ClipSettings = ClipSettings()
+    plan: PlanSettings = PlanSettings()
+    link: LinkSettings = LinkSettings()
+    sla_ms: float | None = Field(default=None, gt=0)
+    top_k: int = Field(default=5, ge=1, le=1000)
+
+
+class CloudSettings(Settings):
+    """Everything one cloud process is told."""
+
+    model: ModelSettings = ModelSettings()
+    host: str = "127.0.0.1"
+    port: Port = 8765
+    max_message_bytes: int = Field(default=16 * MEGABYTE, ge=1000, le=1000 * MEGABYTE)
+    max_in_flight: int = Field(default=8, ge=1, le=1024)
+    max_batch: int = Field(default=8, ge=1, le=256)
+    top_k: int = Field(default=5, ge=1, le=1000)
+
+
+def checked(make: type[S], **values: object) -> S:
+    """Settings from `values`; raises ConfigError with one line that names every wrong one."""
+    try:
+        return make.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(
+            "; ".join(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors())
+        ) from None

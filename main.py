@@ -1,0 +1,252 @@
+"""The command line: parses, then hands over to commands/."""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads; busy waiting starves the peer
+
+import typer
+
+from commands.runtime import guarded, set_up_logging
+
+if TYPE_CHECKING:
+    from configs.settings import DeviceSettings
+
+app = typer.Typer(
+    help="Run one Vision Transformer on two machines: a camera box and a server.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Dtype(StrEnum):
+    """Number formats of the layers."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    INT8 = "int8"
+
+
+Model = Annotated[str, typer.Option("--model", help="Model name; see docs/models.md.")]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", help="A .safetensors or .pth file, 'pretrained' (timm's hub) or 'random'."),
+]
+DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format of the layers.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of the model.")]
+TopK = Annotated[int, typer.Option("--top-k", min=1, help="How many classes a record lists.")]
+Verbose = Annotated[
+    int, typer.Option("-v", "--verbose", count=True, help="Say what happens; -vv every detail.")
+]
+Cloud = Annotated[str | None, typer.Option("--cloud", help="Where the cloud listens: ws://host:port.")]
+PruningOption = Annotated[
+    str, typer.Option("--pruning", help="none, exponential:A, uniform:R, falling:M or rising:M.")
+]
+Split = Annotated[
+    int | None,
+    typer.Option(
+        "--split", help="Cut after this layer; 0 all in the cloud, N + 1 all on the device. [middle]"
+    ),
+]
+Codec = Annotated[
+    str | None,
+    typer.Option(
+        "--codec",
+        help="raw, png, jpeg:Q or h264:CRF at split 0, else float32, float16, int8 or int4, with +zstd, "
+        "+lz4 or +lzw. [int8+zstd; at split 0 h264:23, for images jpeg:90]",
+    ),
+]
+Stride = Annotated[int, typer.Option("--stride", min=1, help="Take every n-th frame of the source.")]
+Hop = Annotated[
+    int | None,
+    typer.Option("--hop", min=1, help="Frames between the starts of two clips. [no gap, no overlap]"),
+]
+Rate = Annotated[
+    float | None, typer.Option("--rate", help="Frames a second to resample to. [the source's own]")
+]
+SlaMs = Annotated[float | None, typer.Option("--sla-ms", help="Latency promise; a clip above it is 'late'.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit with 1 unless clips admitted = records written.")
+]
+
+
+@app.command()
+def cloud(
+    model: Model = "motions",
+    weights: Weights = None,
+    dtype: DtypeOption = Dtype.FLOAT32,
+    device: DeviceOption = "cpu",
+    threads: Threads = 1,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8765,
+    max_message_mb: Annotated[float, typer.Option("--max-message-mb", help="Largest message taken.")] = 16.0,
+    max_in_flight: Annotated[
+        int, typer.Option("--max-in-flight", min=1, help="Clips a device may have open.")
+    ] = 8,
+    max_batch: Annotated[int, typer.Option("--max-batch", min=1, help="Clips that may share a batch.")] = 8,
+    top_k: TopK = 5,
+    verbose: Verbose = 0,
+) -> None:
+    """Serve the layers behind the cut until interrupted."""
+    set_up_logging(verbose)
+
+    def work() -> int:
+        from commands.cloud import run
+        from configs.settings import CloudSettings, ModelSettings, checked
+
+        settings = checked(
+            CloudSettings,
+            model=checked(
+                ModelSettings, name=model, weights=weights, dtype=dtype, device=device, threads=threads
+            ),
+            host=host,
+            port=port,
+            max_message_bytes=round(max_message_mb * 1e6),
+            max_in_flight=max_in_flight,
+            max_batch=max_batch,
+            top_k=top_k,
+        )
+        return run(settings)
+
+    sys.exit(guarded(work))
+
+
+@app.command()
+def replay(
+    videos: Annotated[
+        list[Path], typer.Argument(help="Video files and folders of them.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Result file, one JSON line a clip; - is stdout.")
+    ],
+    cloud: Cloud = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an earlier run of this output ended.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
+    pattern: Annotated[
+        str | None, typer.Option("--pattern", help="Names to take from folders: '*.mp4'.")
+    ] = None,
+    pruning: PruningOption = "none",
+    split: Split = None,
+    codec: Codec = None,
+    device_only: Annotated[
+        bool, typer.Option("--device-only", help="Run all layers here; needs no cloud.")
+    ] = False,
+    stride: Stride = 1,
+    hop: Hop = None,
+    rate: Rate = None,
+    model: Model = "motions",
+    weights: Weights = None,
+    dtype: DtypeOption = Dtype.FLOAT32,
+    device: DeviceOption = "cpu",
+    threads: Threads = 1,
+    top_k: TopK = 5,
+    sla_ms: SlaMs = None,
+    patience: Annotated[
+        float, typer.Option("--patience", help="Seconds to wait for a cloud that went away.")
+    ] = 30.0,
+    strict: Strict = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Classify video files, clip by clip; drops nothing and can be resumed after any end."""
+    set_up_logging(verbose)
+
+    def work() -> int:
+        from commands.replay import ReplayRequest, run
+
+        settings = _device_settings(
+            model={"name": model, "weights": weights, "dtype": dtype, "device": device, "threads": threads},
+            clips={"stride": stride, "hop": hop, "rate": rate},
+            plan={"pruning": pruning, "split": split, "codec": codec, "device_only": device_only},
+            link={"url": cloud, "patience_s": patience},
+            sla_ms=sla_ms,
+            top_k=top_k,
+        )
+        return run(settings, ReplayRequest(tuple(videos), output, pattern, resume, overwrite, strict))
+
+    sys.exit(
+        guarded(work, f"interrupted; all records so far are in {output}, and --resume goes on from there")
+    )
+
+
+@app.command()
+def device(
+    source: Annotated[
+        list[str], typer.Option("--source", help="pattern:motions?fps=8&seed=0&clips=20, or a video.")
+    ],
+    cloud: Cloud = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write JSON lines here; - is stdout.")
+    ] = None,
+    pruning: PruningOption = "none",
+    split: Split = None,
+    codec: Codec = None,
+    stride: Stride = 1,
+    hop: Hop = None,
+    rate: Rate = None,
+    model: Model = "motions",
+    weights: Weights = None,
+    dtype: DtypeOption = Dtype.FLOAT32,
+    device: DeviceOption = "cpu",
+    threads: Threads = 1,
+    top_k: TopK = 5,
+    sla_ms: SlaMs = None,
+    strict: Strict = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Classify live sources; where more comes than can be served, the oldest clips are dropped."""
+    set_up_logging(verbose)
+
+    def work() -> int:
+        from commands.device import DeviceRequest, run
+
+        settings = _device_settings(
+            model={"name": model, "weights": weights, "dtype": dtype, "device": device, "threads": threads},
+            clips={"stride": stride, "hop": hop, "rate": rate},
+            plan={"pruning": pruning, "split": split, "codec": codec},
+            link={"url": cloud},
+            sla_ms=sla_ms,
+            top_k=top_k,
+        )
+        return run(settings, DeviceRequest(tuple(source), output, strict))
+
+    sys.exit(guarded(work))
+
+
+@app.command()
+def demo(
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=1, help="How long the live pattern plays.")
+    ] = 15.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which motions are shown.")] = 0,
+    output: Annotated[Path, typer.Option("--output", help="Where the summary goes.")] = Path(
+        "results/demo.json"
+    ),
+    verbose: Verbose = 0,
+) -> None:
+    """Start a cloud and a device process, show them moving pictures, and sum up what they saw."""
+    set_up_logging(verbose)
+
+    def work() -> int:
+        from commands.demo import run
+
+        return run(seconds, seed, output)
+
+    sys.exit(guarded(work))
+
+
+def _device_settings(model: dict[str, object], **groups: object) -> "DeviceSettings":
+    from configs.settings import DeviceSettings, checked
+
+    return checked(DeviceSettings, model=model, **groups)
+
+
+if __name__ == "__main__":
+    app()

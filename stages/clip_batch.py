@@ -1,0 +1,97 @@
+"""Clip batch: frames of many sources become clips, each admitted to the ledger."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+
+from pipeline.channel import Channel
+from pipeline.clock import Clock
+from pipeline.errors import ConfigError
+from pipeline.items import Clip, Frame, Prediction, SourceEnd, SourceStart, Status
+from pipeline.ledger import Ledger
+from sources.clips import ClipAssembler, ClipSettings
+from stages.capture import Captured
+
+SAME_TIME_S = 0.002
+
+
+@dataclass(slots=True)
+class _Batch:
+    assembler: ClipAssembler
+    next_seq: int = 0
+
+
+class ClipBatch:
+    """Assembles each source's frames into clips by presentation time.
+
+    Clips that `done` names (clip id -> start_s, from an earlier run) are not made again. The error
+    that ends a source becomes one failed record with the sequence number after its last clip.
+    """
+
+    def __init__(
+        self,
+        settings: ClipSettings,
+        ledger: Ledger,
+        clock: Clock,
+        sla_ms: float | None = None,
+        done: Mapping[str, float] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._clock = clock
+        self._sla_ms = sla_ms
+        self._done = done or {}
+        self._batches: dict[str, _Batch] = {}
+
+    async def run(self, items: Channel[Captured]) -> AsyncGenerator[Clip | Prediction, None]:
+        """Turn captured items into clips and failed records."""
+        async for item in items:
+            for outcome in self.add(item):
+                yield outcome
+
+    def add(self, item: Captured) -> list[Clip | Prediction]:
+        """Take in one captured item; returns what became ready by it."""
+        match item:
+            case SourceStart():
+                assembler = ClipAssembler(item.source, self._settings, item.rate, self._sla_ms)
+                self._batches[item.source] = _Batch(assembler)
+                return []
+            case Frame():
+                batch = self._batches[item.source]
+                return [*self._admit(batch, batch.assembler.add(item))]
+            case SourceEnd():
+                return self._end(item)
+
+    def _end(self, end: SourceEnd) -> list[Clip | Prediction]:
+        batch = self._batches.pop(end.source, None)
+        clips = self._admit(batch, batch.assembler.finish()) if batch else []
+        if end.error is None:
+            return [*clips]
+        return [*clips, *self._fail(end.source, end.error, batch.next_seq if batch else 0)]
+
+    def _admit(self, batch: _Batch, clips: list[Clip]) -> list[Clip]:
+        admitted = []
+        for clip in clips:
+            batch.next_seq = clip.seq + 1
+            if not self._is_done(clip):
+                self._ledger.admit(clip)
+                admitted.append(clip)
+        return admitted
+
+    def _is_done(self, clip: Clip) -> bool:
+        start_s = self._done.get(clip.clip_id)
+        if start_s is None:
+            return False
+        if abs(start_s - clip.start_s) > SAME_TIME_S:
+            raise ConfigError(
+                f"clip {clip.clip_id} begins at {clip.start_s:.3f} s, but in the results to resume at "
+                f"{start_s:.3f} s: resume with the same videos and the same frames, stride and hop"
+            )
+        return True
+
+    def _fail(self, source: str, error: str, seq: int) -> list[Prediction]:
+        clip_id = f"{source}/{seq:06d}"
+        if clip_id in self._done:
+            return []
+        record = Prediction(clip_id, source, seq, Status.FAILED, reason=error)
+        self._ledger.admit_record(record, self._clock.now())
+        return [record]

@@ -1,0 +1,52 @@
+"""Head inference: the layers in front of the cut, on the device's model thread."""
+
+from models import SplitViT
+from pipeline.clock import Clock
+from pipeline.items import Clip, Features, Plan, Planned, Prediction, Ran, Status
+from pipeline.worker import Worker
+from stages.classes import top_classes
+
+MS = 1000.0
+
+
+class HeadInfer:
+    """Runs a planned clip up to its split; to the end where the plan keeps it on the device."""
+
+    def __init__(self, model: SplitViT, worker: Worker, clock: Clock, top_k: int = 5) -> None:
+        self._model = model
+        self._worker = worker
+        self._clock = clock
+        self._top_k = top_k
+
+    async def __call__(self, planned: Planned) -> Features | Prediction:
+        if planned.plan.split == 0:
+            return self.pixels(planned.clip, planned.plan)
+        return await self._worker.run(self.infer, planned.clip, planned.plan)
+
+    def pixels(self, clip: Clip, plan: Plan) -> Features:
+        """The features at split 0: the clip's own pixels."""
+        return Features(clip, plan, clip.frames, None, self._parts(clip, self._clock.now()))
+
+    def infer(self, clip: Clip, plan: Plan) -> Features | Prediction:
+        """Run the head; blocks, for the model thread. Split N + 1 gives the finished record."""
+        started = self._clock.now()
+        model = self._model
+        tokens = model.embed(model.preprocess(clip.frames[None]))
+        tokens = model.run_layers(tokens, 0, min(plan.split, model.num_layers), plan.pruning)
+        if plan.split > model.num_layers:
+            classes = top_classes(model.classify(tokens)[0].cpu().numpy(), model.labels, self._top_k)
+            parts = self._parts(clip, started)
+            return Prediction.of(
+                clip,
+                Status.OK,
+                classes=classes,
+                plan=plan,
+                ran=Ran.DEVICE,
+                latency_ms=parts,
+                model=model.id,
+            )
+        array, sizes = model.to_features(tokens)
+        return Features(clip, plan, array, sizes, self._parts(clip, started))
+
+    def _parts(self, clip: Clip, started: float) -> dict[str, float]:
+        return {"wait": (started - clip.ready_at) * MS, "head": (self._clock.now() - started) * MS}

@@ -1,0 +1,72 @@
+"""Receive: packets of all sessions, checked and decoded."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipeline.channel import Channel
+from pipeline.clock import Clock
+from pipeline.errors import JanusError
+from pipeline.items import Packet
+from pipeline.worker import Worker
+from stages.tail_service import Decoded, TailService
+from transport.messages import Result
+
+MS = 1000.0
+
+
+class Asker(Protocol):
+    """Whoever sent a clip and waits for its result."""
+
+    async def send_result(self, result: Result) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A packet as it came in from `asker`."""
+
+    asker: Asker
+    packet: Packet
+    arrived_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Decoded features that wait for the model."""
+
+    asker: Asker
+    decoded: Decoded
+    arrived_at: float
+    durations_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back to `asker`."""
+
+    asker: Asker
+    result: Result
+
+
+class Receive:
+    """Decodes packets on the codec thread; one that does not decode is answered with its error."""
+
+    def __init__(self, service: TailService, worker: Worker, clock: Clock) -> None:
+        self._service = service
+        self._worker = worker
+        self._clock = clock
+
+    async def run(self, items: Channel[Arrival]) -> AsyncGenerator[Ready | Reply, None]:
+        """Decode each arrival in turn."""
+        async for arrival in items:
+            try:
+                yield await self._worker.run(self._decode, arrival)
+            except JanusError as error:
+                clip_id = arrival.packet.header.clip_id
+                yield Reply(arrival.asker, Result(clip_id=clip_id, error=str(error)))
+
+    def _decode(self, arrival: Arrival) -> Ready:
+        started = self._clock.now()
+        decoded = self._service.decode(arrival.packet)
+        decode_ms = (self._clock.now() - started) * MS
+        return Ready(arrival.asker, decoded, arrival.arrived_at, {"decode": decode_ms})

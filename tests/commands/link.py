@@ -1,0 +1,98 @@
+"""A device and a cloud in one process, over memory links that a test can cut."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+from anyio.abc import TaskGroup
+
+from commands.cloud import Reception, open_reception
+from commands.device_pipeline import Job, run_device
+from commands.plan import Setup, fixed_policy
+from configs.settings import CloudSettings, DeviceSettings, LinkSettings, PlanSettings
+from models import SplitViT
+from pipeline.clock import SystemClock
+from pipeline.errors import LinkError
+from pipeline.items import Prediction
+from sources.pattern import PatternSource
+from stages.capture import capture
+from transport.connection import Connection
+from transport.memory import MemoryConnection, memory_link
+
+
+class ListSink:
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.records: list[Prediction] = []
+
+    def open(self) -> None: ...
+
+    def write(self, prediction: Prediction) -> None:
+        self.records.append(prediction)
+
+    def close(self) -> None: ...
+
+
+class Wire:
+    """Dials `reception` over memory links; `cut()` loses the present one."""
+
+    def __init__(self, reception: Reception, tasks: TaskGroup, max_message_bytes: int | None = None) -> None:
+        self.dialled = 0
+        self._reception = reception
+        self._tasks = tasks
+        self._max_message_bytes = max_message_bytes
+        self._end: MemoryConnection | None = None
+
+    async def dial(self) -> Connection:
+        self.dialled += 1
+        self._end, far_end = memory_link(max_message_bytes=self._max_message_bytes)
+        self._tasks.start_soon(self._meet, far_end)
+        return self._end
+
+    async def _meet(self, connection: Connection) -> None:
+        with suppress(LinkError):
+            await self._reception.meet(connection)
+
+    def cut(self) -> None:
+        if self._end is not None:
+            self._end.cut()
+
+
+@asynccontextmanager
+async def wire_to_cloud(model: SplitViT, **settings: object) -> AsyncIterator[Wire]:
+    async with (
+        open_reception(CloudSettings(**settings), model, SystemClock()) as reception,
+        anyio.create_task_group() as tasks,
+    ):
+        yield Wire(reception, tasks)
+        tasks.cancel_scope.cancel()
+
+
+def setup_for(model: SplitViT, sla_ms: float | None = None, **plan: object) -> Setup:
+    settings = DeviceSettings(
+        plan=PlanSettings(**plan), link=LinkSettings(patience_s=5, connect_s=1), sla_ms=sla_ms
+    )
+    return Setup(settings, model, fixed_policy(settings.plan, model))
+
+
+def pattern(model: SplitViT, clips: int, name: str = "pattern", seed: int = 3) -> PatternSource:
+    return PatternSource(
+        name,
+        seed=seed,
+        size=model.input_size,
+        fps=None,
+        clips=clips,
+        clip_frames=model.clip_frames,
+        clock=SystemClock(),
+    )
+
+
+async def run_clips(setup: Setup, wire: Wire | None, clips: int, **job: object):
+    """Replay `clips` of two patterns; returns the ledger and the records."""
+    sink = ListSink()
+    model = setup.model
+    inlets = [capture(pattern(model, clips, name), 16) for name in ("a", "b")]
+    options = {"inlets": inlets, "sinks": [sink], "live": False} | job
+    ledger = await run_device(setup, Job(**options), SystemClock(), wire.dial if wire else None)
+    return ledger, sink.records

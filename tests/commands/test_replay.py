@@ -1,0 +1,200 @@
+import json
+import random
+import signal
+import socket
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from commands.demo import _sample_frames as sample_frames
+from main import app
+from sources.writer import write_video
+from tests.commands.processes import cloud, only_line, run, start
+from tests.data import shared_data
+
+CLIPS = 16
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """A folder with a video of 16 clips, and one shorter than a clip."""
+    folder = tmp_path_factory.mktemp("videos")
+    frames = list(sample_frames(0))
+    write_video(folder / "long.mp4", frames, 25)
+    (folder / "door").mkdir()
+    write_video(folder / "door" / "short.mp4", frames[:5], 25)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(videos, tmp_path_factory):
+    """The records of a run that nothing disturbed, all on the device."""
+    output = tmp_path_factory.mktemp("unbroken") / "out.jsonl"
+    status, _, error = run("replay", videos, "--output", output, "--device-only")
+    assert status == 0, error
+    return records_in(output)
+
+
+def records_in(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def answers(records):
+    return sorted((r["clip_id"], r["status"], r["predictions"][0]["class"]) for r in records)
+
+
+def test_every_clip_has_one_record_and_a_short_video_is_padded_and_marked(unbroken):
+    assert sorted(r["clip_id"] for r in unbroken) == [
+        "door/short/000000",
+        *(f"long/{seq:06d}" for seq in range(CLIPS)),
+    ]
+    assert [r["padded"] for r in unbroken if "padded" in r] == [11]
+    assert {r["plan"]["ran"] for r in unbroken} == {"device"}
+
+
+@pytest.mark.parametrize("split", [0, 12])
+def test_two_processes_answer_as_one(videos, unbroken, tmp_path, split):
+    codec = "raw" if split == 0 else "float32"
+    with cloud() as (_, url):
+        output = tmp_path / "out.jsonl"
+        status, _, error = run(
+            "replay",
+            videos,
+            "--cloud",
+            url,
+            "--output",
+            output,
+            "--split",
+            split,
+            "--codec",
+            codec,
+            "--strict",
+        )
+    assert status == 0, error
+    assert answers(records_in(output)) == answers(unbroken)
+
+
+def test_kill_9_and_resume_give_every_clip_once(videos, unbroken, tmp_path):
+    output = tmp_path / "out.jsonl"
+    rng = random.Random(1)
+    with cloud() as (_, url):
+        command = ("replay", videos, "--cloud", url, "--output", output, "--resume", "--split", 4)
+        for _ in range(3):
+            process = start(*command)
+            wait_for_lines(output, process, rng.randrange(1, 8))
+            time.sleep(rng.random() * 0.02)
+            process.kill()
+            process.communicate()
+            with output.open("a") as file:
+                file.write('{"schema": 1, "clip_id": "long/0000')
+        status, _, error = run(*command)
+    assert status == 0, error
+    assert [a[:2] for a in answers(records_in(output))] == [a[:2] for a in answers(unbroken)]
+
+
+def wait_for_lines(path, process, more):
+    """Until `more` lines than now were added, or the process has ended."""
+    lines = lambda: path.read_bytes().count(b"\n") if path.exists() else 0  # noqa: E731
+    before = lines()
+    while lines() < before + more and process.poll() is None:
+        time.sleep(0.001)
+
+
+def test_kill_9_of_the_cloud_loses_nothing_when_it_comes_back(videos, unbroken, tmp_path):
+    output = tmp_path / "out.jsonl"
+    with cloud() as (first, url):
+        process = start("replay", videos, "--cloud", url, "--output", output, "--split", 4, "--strict")
+        wait_for_lines(output, process, 3)
+        first.kill()
+        first.communicate()
+        with cloud(port=url.rsplit(":", 1)[1].split("/")[0]):
+            _, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    assert [a[:2] for a in answers(records_in(output))] == [a[:2] for a in answers(unbroken)]
+
+
+def test_ctrl_c_leaves_whole_lines_and_status_130(videos, tmp_path):
+    output = tmp_path / "out.jsonl"
+    with cloud() as (_, url):
+        process = start("replay", videos, "--cloud", url, "--output", output, "--split", 4)
+        wait_for_lines(output, process, 1)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "--resume" in only_line(error)
+    assert all(record["status"] == "ok" for record in records_in(output))
+
+
+def test_a_video_that_breaks_gives_what_decodes_and_one_failed_record(tmp_path):
+    broken = shared_data("videos", "odd", "corrupted.mp4")
+    output = tmp_path / "out.jsonl"
+    status, _, error = run("replay", broken, "--output", output, "--device-only")
+    records = records_in(output)
+    assert status == 1
+    assert "failed" in only_line(error)
+    assert [r["status"] for r in records] == ["ok", "ok", "ok", "ok", "failed"]
+    assert "corrupted.mp4" in records[-1]["reason"]
+
+
+def test_a_cloud_with_other_weights_is_refused(videos, tmp_path):
+    with cloud("--weights", "random") as (_, url):
+        status, _, error = run("replay", videos, "--cloud", url, "--output", tmp_path / "o", "--split", 4)
+    assert status == 2
+    assert "weights of motions differ" in only_line(error)
+
+
+def test_a_message_over_the_limit_is_one_line(videos, tmp_path):
+    with cloud("--max-message-mb", 0.02) as (_, url):
+        status, _, error = run(
+            "replay", videos, "--cloud", url, "--output", tmp_path / "o", "--split", 4, "--codec", "float32"
+        )
+    assert status == 2
+    assert "over the agreed limit of 20000 bytes" in only_line(error)
+
+
+def test_a_port_that_is_no_cloud_is_one_line(videos, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        silent = run(
+            "replay", videos, "--cloud", f"ws://127.0.0.1:{port}", "--output", tmp_path / "o", "--split", 4
+        )
+    closed = run(
+        "replay", videos, "--cloud", f"ws://127.0.0.1:{port}", "--output", tmp_path / "o", "--split", 4
+    )
+    for status, _, error in (silent, closed):
+        assert status == 2
+        assert f"127.0.0.1:{port}" in only_line(error)
+
+
+WRONG = {
+    "no such file": (["missing.mp4"], "missing.mp4"),
+    "an unknown model": (["--model", "resnet"], "resnet"),
+    "an unknown codec": (["--codec", "gzip"], "gzip"),
+    "a codec of the other kind": (["--split", "0", "--codec", "int8"], "pixels"),
+    "a split beyond the model": (["--split", "14"], "0 (all in the cloud) .. 13"),
+    "an unknown pruning": (["--pruning", "top:3"], "uniform:<tokens a layer>"),
+    "weights that are missing": (["--weights", "missing.pth"], "missing.pth"),
+    "no cloud": ([], "--cloud"),
+    "a URL that is none": (["--cloud", "http://x"], "ws://HOST:PORT"),
+    "a contradiction": (["--device-only", "--split", "3"], "contradicts"),
+    "a model without weights": (["--model", "vit_tiny_patch16_224", "--device-only"], "--weights"),
+    "a rate of nothing": (["--rate", "0", "--device-only"], "rate"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "named"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_input_is_one_line_and_status_2(videos, tmp_path, arguments, named):
+    result = CliRunner().invoke(app, ["replay", str(videos), "--output", str(tmp_path / "o"), *arguments])
+    assert result.exit_code == 2, result.output
+    assert named in only_line(result.stderr)
+    assert result.stdout == ""
+
+
+def test_results_are_never_overwritten_unasked(videos, tmp_path):
+    output = tmp_path / "out.jsonl"
+    output.write_text("precious\n")
+    result = CliRunner().invoke(app, ["replay", str(videos), "--output", str(output), "--device-only"])
+    assert result.exit_code == 2
+    assert "--resume" in only_line(result.stderr)
+    assert output.read_text() == "precious\n"

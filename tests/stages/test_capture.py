@@ -1,0 +1,53 @@
+from contextlib import aclosing
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.items import Frame, SourceEnd, SourceStart
+from stages.capture import capture, capture_in_turn
+from tests.stages.frames import ListSource
+
+
+@given(count=st.integers(0, 40), chunk=st.integers(1, 17), error=st.sampled_from([None, "breaks"]))
+@settings(max_examples=30, deadline=None)
+async def test_every_frame_comes_between_one_start_and_one_end(count, chunk, error):
+    source = ListSource("cam", count, error)
+    items = [item async for item in capture(source, chunk)]
+    start = [SourceStart("cam", 25.0)] if count else []
+    assert items[: len(start)] == start
+    assert [frame.index for frame in items if isinstance(frame, Frame)] == list(range(count))
+    assert items[-1] == SourceEnd("cam", f"cam: {error}" if error else None)
+    assert len(items) == len(start) + count + 1
+
+
+async def test_a_source_is_read_and_ended_in_its_own_thread():
+    source = ListSource("cam", 5)
+    async with aclosing(capture(source)) as items:
+        async for item in items:
+            if isinstance(item, Frame):
+                break
+    assert source.closed
+    assert source.threads == {source.ended_in} == {"read cam_0"}
+
+
+async def test_a_source_without_a_rate_gets_the_fallback():
+    items = [item async for item in capture(ListSource("cam", 1, rate=None))]
+    assert items[0] == SourceStart("cam", 25.0)
+
+
+async def test_an_unexpected_error_is_not_swallowed():
+    class Broken(ListSource):
+        def frames(self):
+            raise RuntimeError("bug")
+            yield
+
+    with pytest.raises(RuntimeError, match="bug"):
+        [item async for item in capture(Broken("cam", 1))]
+
+
+async def test_sources_in_turn_are_opened_one_after_the_other_and_a_broken_one_stops_none():
+    sources = [ListSource("a", 2), ListSource("b", 1, error="breaks"), ListSource("c", 1)]
+    items = [item async for item in capture_in_turn(sources, 8)]
+    assert [item.source for item in items] == list("aaaabbbccc")
+    assert [item.error for item in items if isinstance(item, SourceEnd)] == [None, "b: breaks", None]

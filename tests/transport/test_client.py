@@ -1,0 +1,382 @@
+"""The device's end: every clip is answered exactly once, whatever the link does."""
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import HandshakeRefused, LinkError, LinkLost, MessageTooLarge, ProtocolError
+from tests.transport.world import HELLO, WELCOME, EchoCloud, TurnedClock, acks, answers, connected, packet
+from transport.connection import Connection
+from transport.events import Acked, Answered, LinkDown, LinkUp
+from transport.memory import MemoryConnection, memory_link
+from transport.messages import (
+    PROTOCOL,
+    REPLY_LIMIT_BYTES,
+    Ack,
+    Bye,
+    ClipMessage,
+    ErrorMessage,
+    Message,
+    Probe,
+    Result,
+    Welcome,
+    decode,
+    encode,
+)
+
+
+async def test_a_clip_is_acknowledged_then_answered_with_its_own_packet() -> None:
+    async with anyio.create_task_group() as group, connected(EchoCloud(group)) as client:
+        sent = packet(1, b"walking")
+        await client.submit(sent)
+        events = client.events()
+        kinds = [type(await anext(events)) for _ in range(2)]
+        answer = await anext(events)
+        assert kinds == [LinkUp, Acked]
+        assert isinstance(answer, Answered) and answer.packet is sent
+        assert answer.result.classes == (("walking", 0, 1.0),)
+        assert client.in_flight == 0
+
+
+async def test_many_clips_go_through_a_narrow_window_in_order() -> None:
+    async with anyio.create_task_group() as group:
+        cloud = EchoCloud(group)
+        async with connected(cloud) as client:
+            got: list[Answered] = []
+
+            async def read() -> None:
+                got.extend(await answers(client, 50))
+
+            async with anyio.create_task_group() as reading:
+                reading.start_soon(read)
+                for number in range(50):
+                    await client.submit(packet(number))
+                    assert client.in_flight <= WELCOME.max_in_flight
+        assert [answer.packet.header.seq for answer in got] == list(range(50))
+        assert cloud.seen == [packet(number).header.clip_id for number in range(50)]
+
+
+async def submit_all(client: object, count: int) -> None:
+    for number in range(count):
+        await client.submit(packet(number, b"class%d" % number))  # type: ignore[attr-defined]
+
+
+@settings(max_examples=60, deadline=None)
+@given(cuts=st.lists(st.integers(0, 25), max_size=6))
+async def test_every_clip_is_answered_exactly_once_wherever_the_link_is_cut(cuts: list[int]) -> None:
+    async with anyio.create_task_group() as group:
+        cloud = EchoCloud(group, cut_after=list(cuts))
+        patient = {"connect_s": 1000, "patience_s": 1000}
+        async with connected(cloud, **patient) as client, anyio.create_task_group() as sending:
+            sending.start_soon(submit_all, client, 8)
+            got = await answers(client, 8)
+        assert sorted(answer.packet.header.seq for answer in got) == list(range(8))
+        for answer in got:
+            assert answer.result.classes[0][0] == f"class{answer.packet.header.seq}"
+        assert list(dict.fromkeys(cloud.seen)) == [packet(number).header.clip_id for number in range(8)]
+
+
+async def test_a_lost_link_is_told_and_mended() -> None:
+    async with anyio.create_task_group() as group:
+        cloud = EchoCloud(group)
+        async with connected(cloud) as client:
+            events = client.events()
+            assert isinstance(await anext(events), LinkUp)
+            cloud.links[0].cut()
+            down = await anext(events)
+            assert isinstance(down, LinkDown) and "cut" in down.reason
+            assert isinstance(await anext(events), LinkUp)
+            assert client.connected and len(cloud.links) == 2
+
+
+async def test_patience_runs_out() -> None:
+    clock = TurnedClock()
+    async with anyio.create_task_group() as group:
+        cloud = EchoCloud(group)
+        async with connected(cloud, clock=clock, patience_s=30) as client:
+            cloud.up = False
+            cloud.links[0].cut()
+            with pytest.raises(LinkLost, match="nobody listens; gave up after 30 s"):
+                _ = [event async for event in client.events()]
+            with pytest.raises(LinkLost):
+                await client.submit(packet())
+    assert 20 < clock.now() <= 30
+    assert max(clock.slept) <= 2 and len(set(clock.slept)) == len(clock.slept)
+
+
+async def test_submit_that_waits_hears_of_the_end() -> None:
+    async with anyio.create_task_group() as group:
+        cloud = EchoCloud(group, welcome=WELCOME.model_copy(update={"max_in_flight": 1}))
+        async with connected(cloud) as client:
+            cloud.up = False
+            cloud.links[0].cut()
+            with pytest.raises(LinkLost):
+                await submit_all(client, 3)
+
+
+async def test_the_first_connection_fails_fast() -> None:
+    clock = TurnedClock()
+    async with anyio.create_task_group() as group:
+        with pytest.raises(LinkLost, match="gave up after 5 s"):
+            async with connected(EchoCloud(group, up=False), clock=clock):
+                pass
+    assert 2 < clock.now() <= 5 and len(clock.slept) >= 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"digest": "ffff"}, "weights of vit differ: ffff on the cloud, 1f2e on the device"),
+        ({"model": "vit_large"}, "the cloud runs vit_large, the device vit"),
+        ({"protocol": PROTOCOL + 1}, "install the same version"),
+        ({"codecs": ("png",)}, "no codec in common"),
+    ],
+)
+async def test_another_cloud_is_refused_at_once(changed: dict[str, object], line: str) -> None:
+    clock = TurnedClock()
+    async with anyio.create_task_group() as group:
+        cloud = EchoCloud(group, welcome=WELCOME.model_copy(update=changed))
+        with pytest.raises(HandshakeRefused, match=line):
+            async with connected(cloud, clock=clock):
+                pass
+    assert clock.slept == []
+
+
+async def test_a_cloud_that_comes_back_with_other_weights_ends_it() -> None:
+    async with anyio.create_task_group() as group:
+        cloud = EchoCloud(group)
+        async with connected(cloud) as client:
+            cloud.welcome = WELCOME.model_copy(update={"digest": "ffff"})
+            cloud.links[0].cut()
+            with pytest.raises(HandshakeRefused, match="ffff"):
+                _ = [event async for event in client.events()]
+    assert len(cloud.links) == 2
+
+
+async def test_a_message_over_the_limit_is_refused_and_nothing_is_sent() -> None:
+    async with anyio.create_task_group() as group:
+        cloud = EchoCloud(group)
+        async with connected(cloud) as client:
+            with pytest.raises(MessageTooLarge, match=r"street/000000.* over the agreed limit of 4096"):
+                await client.submit(packet(0, bytes(5000)))
+            await client.submit(packet(1))
+            (answer,) = await answers(client, 1)
+    assert answer.packet.header.seq == 1 and cloud.seen == ["street/000001"]
+
+
+async def test_a_clip_that_no_message_can_carry_is_refused_alone() -> None:
+    async with anyio.create_task_group() as group, connected(EchoCloud(group)) as client:
+        with pytest.raises(ProtocolError, match="seq"):
+            await client.submit(packet(0, seq=-1))
+        with pytest.raises(ProtocolError, match="source"):
+            await client.submit(packet(0, source="\udcff.mp4"))
+        assert client.in_flight == 0
+
+
+async def test_a_clip_is_not_taken_twice() -> None:
+    async with anyio.create_task_group() as group, connected(EchoCloud(group)) as client:
+        await client.submit(packet(1))
+        with pytest.raises(ProtocolError, match="street/000001: is under way"):
+            await client.submit(packet(1))
+
+
+class Scripted:
+    """A cloud that the test plays by hand, one end of a memory link for each dial."""
+
+    def __init__(self, welcome: Welcome = WELCOME) -> None:
+        self._welcome = welcome
+        self._ends: list[MemoryConnection] = []
+        self._dialled = anyio.Event()
+
+    async def dial(self) -> Connection:
+        near, far = memory_link()
+        self._ends.append(far)
+        self._dialled.set()
+        return near
+
+    async def welcome(self) -> MemoryConnection:
+        await self._dialled.wait()
+        self._dialled = anyio.Event()
+        end = self._ends[-1]
+        assert decode(await end.receive(), 1000) == HELLO
+        await end.send(encode(self._welcome))
+        probe = decode(await end.receive(), 1000)
+        assert isinstance(probe, Probe)
+        await end.send(encode(Probe(nonce=probe.nonce, reply=True)))
+        return end
+
+
+async def run_scripted(play: object, cloud: Scripted, **options: object) -> None:
+    async with anyio.create_task_group() as group:
+        ends: list[MemoryConnection] = []
+
+        async def welcome() -> None:
+            ends.append(await cloud.welcome())
+
+        group.start_soon(welcome)
+        async with connected(cloud, **options) as client:  # type: ignore[arg-type]
+            await play(client, ends[0])  # type: ignore[operator]
+        group.cancel_scope.cancel()
+
+
+async def received(end: MemoryConnection) -> Message:
+    return decode(await end.receive(), REPLY_LIMIT_BYTES)
+
+
+async def test_uploads_are_timed_from_the_previous_acknowledgement() -> None:
+    clock = TurnedClock()
+
+    async def play(client: object, end: MemoryConnection) -> None:
+        for number in range(2):
+            await client.submit(packet(number))  # type: ignore[attr-defined]
+        messages = [await end.receive() for _ in range(2)]
+        for number, seconds in enumerate((3.0, 0.5)):
+            await clock.sleep(seconds)
+            await end.send(encode(Ack(clip_id=packet(number).header.clip_id, num_bytes=1)))
+            (ack,) = await acks(client, 1)  # type: ignore[arg-type]
+            assert ack.seconds == pytest.approx(seconds)
+            assert ack.num_bytes == len(messages[number])
+
+    await run_scripted(play, Scripted(), clock=clock)
+
+
+async def test_a_second_result_for_a_clip_is_ignored() -> None:
+    async def play(client: object, end: MemoryConnection) -> None:
+        for number in range(2):
+            await client.submit(packet(number))  # type: ignore[attr-defined]
+            await received(end)
+        for clip_id in ("street/000000", "street/000000", "who/knows", "street/000001"):
+            await end.send(encode(Result(clip_id=clip_id)))
+        got = await answers(client, 2)  # type: ignore[arg-type]
+        assert [answer.packet.header.seq for answer in got] == [0, 1]
+
+    await run_scripted(play, Scripted())
+
+
+async def test_a_refused_clip_is_an_answer_that_says_why() -> None:
+    async def play(client: object, end: MemoryConnection) -> None:
+        await client.submit(packet(0))  # type: ignore[attr-defined]
+        clip = await received(end)
+        assert isinstance(clip, ClipMessage)
+        await end.send(encode(ErrorMessage(code="codec", message="no such codec", clip_id=clip.clip_id)))
+        (answer,) = await answers(client, 1)  # type: ignore[arg-type]
+        assert answer.result.error == "no such codec"
+
+    await run_scripted(play, Scripted())
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (encode(ErrorMessage(code="bad-message", message="what was that")), ProtocolError),
+        (encode(ErrorMessage(code="digest", message="other weights")), HandshakeRefused),
+        (encode(HELLO), ProtocolError),
+        (b"\xc1garbage", ProtocolError),
+        (bytes(REPLY_LIMIT_BYTES + 1), MessageTooLarge),
+    ],
+)
+async def test_a_cloud_that_breaks_the_rules_ends_it_without_a_retry(data: bytes, error: type) -> None:
+    clock = TurnedClock()
+
+    async def play(client: object, end: MemoryConnection) -> None:
+        await end.send(data)
+        with pytest.raises(error):
+            _ = [event async for event in client.events()]  # type: ignore[attr-defined]
+
+    await run_scripted(play, Scripted(), clock=clock)
+    assert clock.slept == []
+
+
+async def test_a_goodbye_is_a_lost_link() -> None:
+    cloud = Scripted()
+
+    async def play(client: object, end: MemoryConnection) -> None:
+        await client.submit(packet(0))  # type: ignore[attr-defined]
+        first = await end.receive()
+        await end.send(encode(Bye(reason="restarting")))
+        again = await cloud.welcome()
+        assert await again.receive() == first
+
+    await run_scripted(play, cloud)
+
+
+async def test_clips_over_a_smaller_limit_of_a_new_link_are_answered_as_failed() -> None:
+    cloud = Scripted()
+
+    async def play(client: object, end: MemoryConnection) -> None:
+        await client.submit(packet(0, bytes(3000)))  # type: ignore[attr-defined]
+        await received(end)
+        cloud._welcome = WELCOME.model_copy(update={"max_message_bytes": 2000})
+        end.cut()
+        await cloud.welcome()
+        (answer,) = await answers(client, 1)  # type: ignore[arg-type]
+        assert "over the agreed limit of 2000" in str(answer.result.error)
+
+    await run_scripted(play, cloud)
+
+
+async def test_a_probe_measures_the_round_trip() -> None:
+    clock = TurnedClock()
+
+    async def play(client: object, end: MemoryConnection) -> None:
+        async def reply() -> None:
+            probe = await received(end)
+            assert isinstance(probe, Probe) and len(probe.payload) == 100
+            await clock.sleep(0.25)
+            await end.send(encode(Probe(nonce=probe.nonce, reply=True)))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(reply)
+            assert await client.probe(100) == pytest.approx(0.25)  # type: ignore[attr-defined]
+
+    await run_scripted(play, Scripted(), clock=clock)
+
+
+async def test_a_probe_on_a_lost_link_says_so() -> None:
+    async def play(client: object, end: MemoryConnection) -> None:
+        async def cut() -> None:
+            await received(end)
+            end.cut()
+
+        with pytest.raises(ExceptionGroup) as caught:
+            async with anyio.create_task_group() as group:
+                group.start_soon(cut)
+                await client.probe()  # type: ignore[attr-defined]
+        assert caught.group_contains(LinkLost)
+
+    await run_scripted(play, Scripted())
+
+
+async def test_leaving_says_bye() -> None:
+    cloud = Scripted()
+    async with anyio.create_task_group() as group:
+        ends: list[MemoryConnection] = []
+
+        async def welcome() -> None:
+            ends.append(await cloud.welcome())
+
+        group.start_soon(welcome)
+        async with connected(cloud):  # type: ignore[arg-type]
+            pass
+    assert isinstance(await received(ends[0]), Bye)
+    with pytest.raises(LinkLost):
+        await ends[0].receive()
+
+
+async def test_an_error_of_the_body_comes_out_as_itself() -> None:
+    async with anyio.create_task_group() as group:
+        with pytest.raises(KeyError):
+            async with connected(EchoCloud(group)):
+                raise KeyError
+
+
+async def test_a_flapping_link_does_not_keep_it_for_ever() -> None:
+    clock = TurnedClock()
+    async with anyio.create_task_group() as group:
+        cloud = EchoCloud(group, cut_after=[4] * 500)
+        with pytest.raises(LinkError, match="gave up"):
+            async with connected(cloud, clock=clock, patience_s=30) as client:
+                await client.submit(packet(0))
+                await answers(client, 1)
+    assert clock.now() <= 30 and len(cloud.links) < 50

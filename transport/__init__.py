@@ -1,0 +1,1 @@
+"""What crosses the network: messages, codecs, and the links that carry them. Imports only pipeline."""

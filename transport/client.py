@@ -1,0 +1,269 @@
+"""The device's end: clips go out in order, answers come back, and a lost link is mended."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from typing import Self
+
+import anyio
+
+from pipeline.clock import Clock, SystemClock
+from pipeline.errors import HandshakeRefused, JanusError, LinkLost, MessageTooLarge, ProtocolError
+from pipeline.items import Packet
+from transport.background import background
+from transport.backoff import Backoff
+from transport.connection import Dial
+from transport.events import Answered, Event, LinkDown, LinkUp
+from transport.handshake import HANDSHAKE_S, Link, greet
+from transport.messages import (
+    REPLY_LIMIT_BYTES,
+    Ack,
+    Bye,
+    ClipMessage,
+    ErrorMessage,
+    Hello,
+    Message,
+    Probe,
+    Result,
+    Welcome,
+    decode,
+    encode,
+)
+from transport.outbox import Outbox
+from transport.probes import Probes
+from transport.signal import Signal
+
+PATIENCE_S = 30.0
+CONNECT_S = 5.0
+EVENT_CAPACITY = 1024
+FOR_EVER = ("protocol", "model", "digest", "codec")
+
+
+class CloudClient:
+    """A session with the cloud that outlives its links; made by `connect_cloud`."""
+
+    def __init__(self, dial: Dial, hello: Hello, clock: Clock, backoff: Backoff, handshake_s: float) -> None:
+        self._dial = dial
+        self._hello = hello
+        self._clock = clock
+        self._backoff = backoff
+        self._handshake_s = handshake_s
+        self._outbox = Outbox()
+        self._probes = Probes()
+        self._changed = Signal()
+        self._link: Link | None = None
+        self._welcome: Welcome | None = None
+        self._failure: JanusError | None = None
+        self._emit, self._events = anyio.create_memory_object_stream[Event](EVENT_CAPACITY)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._emit.close()
+        self._events.close()
+
+    @property
+    def welcome(self) -> Welcome:
+        """The cloud's latest welcome: its limits, codecs and profile."""
+        if self._welcome is None:
+            raise LinkLost("the cloud has not welcomed this device yet")
+        return self._welcome
+
+    @property
+    def connected(self) -> bool:
+        return self._link is not None
+
+    @property
+    def in_flight(self) -> int:
+        """Clips handed in and not answered yet."""
+        return len(self._outbox)
+
+    async def submit(self, packet: Packet) -> None:
+        """Hand in one clip; waits while `max_in_flight` clips are unanswered.
+
+        MessageTooLarge and ProtocolError refuse this clip alone; any LinkError means that the client
+        has given up for good.
+        """
+        clip_id = packet.header.clip_id
+        data = encode(ClipMessage.of(packet))
+        while self._failure is None and len(self._outbox) >= self.welcome.max_in_flight:
+            await self._changed.wait()
+        if self._failure is not None:
+            raise self._failure
+        if clip_id in self._outbox:
+            raise ProtocolError(f"clip {clip_id}: is under way already")
+        if len(data) > self.welcome.max_message_bytes:
+            raise MessageTooLarge(f"clip {clip_id}", len(data), self.welcome.max_message_bytes)
+        self._outbox.add(packet, data)
+        self._changed.notify()
+
+    async def drain(self) -> None:
+        """Wait until every clip is answered, then end `events`; raises what ended the client."""
+        while self._failure is None and len(self._outbox) > 0:
+            await self._changed.wait()
+        if self._failure is not None:
+            raise self._failure
+        self._emit.close()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """All that happens, for one reader, who must keep reading; raises what ended the client."""
+        async with self._events.clone() as events:
+            async for event in events:
+                yield event
+        if self._failure is not None:
+            raise self._failure
+
+    async def probe(self, payload_bytes: int = 0) -> float:
+        """Seconds until the cloud's small reply to a message of `payload_bytes`; LinkLost without a link."""
+        if self._link is None:
+            raise LinkLost("there is no link to probe")
+        nonce = self._probes.begin(self._clock.now())
+        await self._link.connection.send(encode(Probe(nonce=nonce, payload=bytes(payload_bytes))))
+        return await self._probes.seconds(nonce)
+
+    async def open(self, backoff: Backoff, error: LinkLost | None = None) -> Link:
+        """A link that both ends accept, after as many attempts as `backoff` has patience for."""
+        while True:
+            if error is not None:
+                await self._wait(backoff, error)
+            try:
+                return await self._open_once()
+            except LinkLost as lost:
+                error = lost
+
+    async def run(self, link: Link) -> None:
+        """Converse over `link` and those that follow it, until one cannot be had."""
+        try:
+            while True:
+                began = self._clock.now()
+                lost = await self._converse(link)
+                if self._clock.now() - began > self._backoff.patience_s:
+                    self._backoff.over()
+                await self._emit.send(LinkDown(str(lost)))
+                link = await self.open(self._backoff, lost)
+        except JanusError as error:
+            self._failure = error
+            self._changed.notify()
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            return  # drained: nobody listens any more
+        finally:
+            self._emit.close()
+
+    async def say_bye(self) -> None:
+        """Tell the cloud that no more will come."""
+        if self._link is not None:
+            with suppress(LinkLost), anyio.move_on_after(1):
+                await self._link.connection.send(encode(Bye(reason="done")))
+
+    async def _wait(self, backoff: Backoff, error: LinkLost) -> None:
+        wait_s = backoff.next_wait(self._clock.now())
+        if wait_s is None:
+            raise LinkLost(f"{error}; gave up after {backoff.patience_s:g} s")
+        await self._clock.sleep(wait_s)
+
+    async def _open_once(self) -> Link:
+        async with AsyncExitStack() as unless_accepted:
+            connection = await self._dial()
+            unless_accepted.push_async_callback(connection.close)
+            link = await greet(connection, self._hello, self._clock, self._handshake_s)
+            self._welcome, self._link = link.welcome, link
+            unless_accepted.pop_all()
+            return link
+
+    async def _converse(self, link: Link) -> LinkLost:
+        try:
+            await self._emit.send(LinkUp(link.connection.peer, link.welcome, link.rtt_s))
+            await self._give_up_oversized(link.welcome.max_message_bytes)
+            async with background(partial(self._send_unsent, link)):
+                return await self._receive_all(link)
+        finally:
+            self._link = None
+            self._outbox.link_lost()
+            self._probes.link_lost()
+            await link.connection.close()
+
+    async def _give_up_oversized(self, limit_bytes: int) -> None:
+        for entry in self._outbox.oversized(limit_bytes):
+            clip_id = entry.packet.header.clip_id
+            await self._answer(
+                Result(clip_id=clip_id, error=str(MessageTooLarge(clip_id, len(entry.data), limit_bytes)))
+            )
+
+    async def _send_unsent(self, link: Link) -> None:
+        try:
+            while True:
+                entry = self._outbox.next_unsent(link.welcome.max_in_flight)
+                if entry is None:
+                    await self._changed.wait()
+                else:
+                    entry.sent_at = self._clock.now()
+                    await link.connection.send(entry.data)
+        except LinkLost:
+            await link.connection.close()
+
+    async def _receive_all(self, link: Link) -> LinkLost:
+        try:
+            while True:
+                data = await link.connection.receive()
+                await self._take(link.connection.peer, decode(data, REPLY_LIMIT_BYTES))
+        except LinkLost as lost:
+            return lost
+
+    async def _take(self, peer: str, message: Message) -> None:
+        match message:
+            case Ack():
+                acked = self._outbox.acknowledge(message.clip_id, self._clock.now())
+                if acked is not None:
+                    await self._emit.send(acked)
+            case Result():
+                await self._answer(message)
+            case ErrorMessage(clip_id=str(clip_id)):
+                await self._answer(Result(clip_id=clip_id, error=message.message))
+            case ErrorMessage():
+                refused = HandshakeRefused if message.code in FOR_EVER else ProtocolError
+                raise refused(f"{peer}: the cloud ended the session: {message.message}")
+            case Probe(reply=True):
+                self._probes.answered(message.nonce, self._clock.now())
+            case Bye():
+                raise LinkLost(f"{peer}: the cloud said goodbye: {message.reason}")
+            case _:
+                raise ProtocolError(f"{peer}: sent a {message.type} message, which no cloud does")
+
+    async def _answer(self, result: Result) -> None:
+        packet = self._outbox.packet(result.clip_id)
+        if packet is not None:
+            self._backoff.over()
+            # Who drains may end the events once nothing is unanswered: this one has to be out first.
+            await self._emit.send(Answered(packet, result))
+            self._outbox.answer(result.clip_id)
+            self._changed.notify()
+
+
+@asynccontextmanager
+async def connect_cloud(
+    dial: Dial,
+    hello: Hello,
+    *,
+    clock: Clock | None = None,
+    rng: random.Random | None = None,
+    patience_s: float = PATIENCE_S,
+    connect_s: float = CONNECT_S,
+    handshake_s: float = HANDSHAKE_S,
+) -> AsyncIterator[CloudClient]:
+    """A client that is connected, and stays so while the context lasts.
+
+    LinkLost when the first link cannot be had within `connect_s`; later ones get `patience_s` each
+    outage. HandshakeRefused, then or later, ends it at once.
+    """
+    clock, rng = clock or SystemClock(), rng or random.Random()  # noqa: S311 - jitter is no secret
+    client = CloudClient(dial, hello, clock, Backoff(patience_s, rng), handshake_s)
+    with client:
+        link = await client.open(Backoff(connect_s, rng))
+        try:
+            async with background(partial(client.run, link)):
+                yield client
+                await client.say_bye()
+        finally:
+            await link.connection.close()

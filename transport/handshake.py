@@ -1,0 +1,115 @@
+"""The first words of a link, from both sides: hello and welcome, and what makes an end refuse the other."""
+
+from dataclasses import dataclass
+
+import anyio
+
+from pipeline.clock import Clock
+from pipeline.errors import HandshakeRefused, LinkLost, ProtocolError
+from transport.connection import Connection
+from transport.messages import (
+    HELLO_LIMIT_BYTES,
+    PROTOCOL,
+    REPLY_LIMIT_BYTES,
+    ErrorCode,
+    ErrorMessage,
+    Hello,
+    Message,
+    Probe,
+    Welcome,
+    decode,
+    encode,
+)
+
+HANDSHAKE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A connection whose two ends have accepted each other."""
+
+    connection: Connection
+    welcome: Welcome
+    rtt_s: float
+
+
+async def greet(connection: Connection, hello: Hello, clock: Clock, timeout_s: float = HANDSHAKE_S) -> Link:
+    """The device's side: say hello, check the welcome, measure the round trip.
+
+    HandshakeRefused when the two never fit, LinkLost when the peer goes away or says nothing.
+    """
+    peer = connection.peer
+    try:
+        with anyio.fail_after(timeout_s):
+            await connection.send(encode(hello))
+            welcome = _welcome(peer, decode(await connection.receive(), REPLY_LIMIT_BYTES))
+            _refuse_other_model(peer, hello, welcome)
+            return Link(connection, welcome, await _round_trip(connection, clock))
+    except TimeoutError:
+        raise LinkLost(f"{peer}: no Janus welcome within {timeout_s:g} s") from None
+    except ProtocolError as error:
+        raise HandshakeRefused(f"{peer}: does not speak as a Janus cloud: {error}") from None
+
+
+async def admit(connection: Connection, welcome: Welcome, timeout_s: float = HANDSHAKE_S) -> Hello:
+    """The cloud's side: hear the hello, then say welcome, or why not.
+
+    HandshakeRefused after a refusal has been sent, LinkLost when the peer goes away or says nothing.
+    """
+    try:
+        with anyio.fail_after(timeout_s):
+            hello = decode(await connection.receive(), HELLO_LIMIT_BYTES)
+    except TimeoutError:
+        raise LinkLost(f"{connection.peer}: no hello within {timeout_s:g} s") from None
+    except ProtocolError as error:
+        raise await _refusal(connection, "bad-message", str(error)) from None
+    if not isinstance(hello, Hello):
+        raise await _refusal(connection, "bad-message", f"{hello.type} message where a hello belongs")
+    problem = _problem(hello, welcome)
+    if problem is not None:
+        raise await _refusal(connection, *problem)
+    await connection.send(encode(welcome))
+    return hello
+
+
+def _welcome(peer: str, message: Message) -> Welcome:
+    if isinstance(message, ErrorMessage):
+        refused = LinkLost if message.code == "busy" else HandshakeRefused
+        raise refused(f"{peer}: the cloud refused: {message.message}")
+    if not isinstance(message, Welcome):
+        raise ProtocolError(f"{message.type} message where a welcome belongs")
+    return message
+
+
+def _refuse_other_model(peer: str, hello: Hello, welcome: Welcome) -> None:
+    problem = _problem(hello, welcome)
+    if problem is not None:
+        raise HandshakeRefused(f"{peer}: {problem[1]}")
+
+
+def _problem(hello: Hello, welcome: Welcome) -> tuple[ErrorCode, str] | None:
+    if hello.protocol != welcome.protocol or hello.protocol != PROTOCOL:
+        versions = f"the cloud speaks protocol {welcome.protocol}, the device {hello.protocol}"
+        return "protocol", f"{versions}; install the same version on both"
+    if hello.model != welcome.model:
+        return "model", f"the cloud runs {welcome.model}, the device {hello.model}; give both the same model"
+    if hello.digest != welcome.digest:
+        digests = f"{welcome.digest} on the cloud, {hello.digest} on the device"
+        return "digest", f"the weights of {hello.model} differ: {digests}; give both the same weights"
+    if not set(hello.codecs) & set(welcome.codecs):
+        return "codec", f"no codec in common; the cloud takes {', '.join(welcome.codecs)}"[:500]
+    return None
+
+
+async def _round_trip(connection: Connection, clock: Clock) -> float:
+    sent_at = clock.now()
+    await connection.send(encode(Probe(nonce=0)))
+    reply = decode(await connection.receive(), REPLY_LIMIT_BYTES)
+    if not isinstance(reply, Probe) or not reply.reply:
+        raise ProtocolError(f"{reply.type} message where a probe's reply belongs")
+    return clock.now() - sent_at
+
+
+async def _refusal(connection: Connection, code: ErrorCode, text: str) -> HandshakeRefused:
+    await connection.send(encode(ErrorMessage(code=code, message=text)))
+    return HandshakeRefused(f"{connection.peer}: refused: {text}")

@@ -1,0 +1,211 @@
+"""The cloud's end of one device: validated clips come in, acknowledged at once; results go out."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Self
+
+import anyio
+
+from pipeline.errors import ConfigError, LinkLost, MessageTooLarge, ProtocolError
+from pipeline.items import Header, Packet
+from transport.background import background
+from transport.codecs import family, get_codec
+from transport.connection import Connection
+from transport.handshake import HANDSHAKE_S, admit
+from transport.messages import (
+    Ack,
+    Bye,
+    ClipMessage,
+    ErrorCode,
+    ErrorMessage,
+    Hello,
+    Message,
+    Probe,
+    Result,
+    Welcome,
+    clip_of,
+    encode,
+    validate,
+)
+from transport.untrusted import one_line, unpack_map
+
+Check = Callable[[Header, int, int], None]
+
+MAX_BAD_MESSAGES = 16
+
+
+class Session:
+    """One device, after its handshake; made by `open_session`."""
+
+    def __init__(
+        self, connection: Connection, hello: Hello, welcome: Welcome, check: Check, max_bad_messages: int
+    ) -> None:
+        self.hello = hello
+        self.ended: str | None = None
+        self._connection = connection
+        self._welcome = welcome
+        self._check = check
+        self._bad_messages_left = max_bad_messages
+        self._in_flight: set[str] = set()
+        # Never more than `max_in_flight` clips are unanswered, so this never fills.
+        self._deliver, self._arrived = anyio.create_memory_object_stream[Packet](welcome.max_in_flight)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._deliver.close()
+        self._arrived.close()
+
+    @property
+    def peer(self) -> str:
+        return self._connection.peer
+
+    @property
+    def in_flight(self) -> int:
+        """Clips received and not answered yet."""
+        return len(self._in_flight)
+
+    async def packets(self) -> AsyncIterator[Packet]:
+        """The clips of this device, until it leaves; `ended` then says how."""
+        async with self._arrived.clone() as arrived:
+            async for packet in arrived:
+                yield packet
+
+    async def send_result(self, result: Result) -> bool:
+        """Answer a clip; False when nobody waits for it any more."""
+        return await self._answer(result.clip_id, result)
+
+    async def refuse(self, clip_id: str, message: str, code: ErrorCode = "failed") -> bool:
+        """Answer a clip that cannot be processed; False when nobody waits for it any more."""
+        return await self._answer(clip_id, _error(code, message, clip_id))
+
+    async def close(self, reason: str) -> None:
+        """Say goodbye and end the link."""
+        self.ended = self.ended or reason
+        with anyio.move_on_after(1, shield=True), suppress(LinkLost):
+            await self._send(Bye(reason=one_line(reason, 200)))
+        await self._connection.close()
+
+    async def read(self) -> None:
+        """Take what the device sends until the link ends."""
+        try:
+            while self.ended is None:
+                await self._take_next()
+        except (LinkLost, MessageTooLarge) as error:
+            self.ended = self.ended or str(error)
+        finally:
+            self._deliver.close()
+
+    async def _take_next(self) -> None:
+        try:
+            data = await self._connection.receive()
+            if len(data) > self._welcome.max_message_bytes:
+                raise MessageTooLarge(f"from {self.peer}", len(data), self._welcome.max_message_bytes)
+            fields = unpack_map(data)
+        except MessageTooLarge as error:
+            await self._send(_error("too-large", str(error)))
+            raise
+        except ProtocolError as error:
+            await self._bad_message(error)
+            return
+        try:
+            await self._take(validate(fields), len(data))
+        except ProtocolError as error:
+            clip_id = clip_of(fields)
+            if clip_id is None:
+                await self._bad_message(error)
+            else:
+                await self._send(_error("bad-message", str(error), clip_id))
+
+    async def _take(self, message: Message, num_bytes: int) -> None:
+        match message:
+            case ClipMessage():
+                await self._take_clip(message, num_bytes)
+            case Probe(reply=False):
+                await self._send(Probe(nonce=message.nonce, reply=True))
+            case Bye():
+                raise LinkLost(f"{self.peer}: said goodbye: {one_line(message.reason)}")
+            case _:
+                raise ProtocolError(f"{message.type} message, which no device sends after its hello")
+
+    async def _take_clip(self, message: ClipMessage, num_bytes: int) -> None:
+        packet = message.packet()
+        problem = self._problem(packet)
+        if problem is not None:
+            await self._send(problem)
+            return
+        self._in_flight.add(message.clip_id)
+        await self._send(Ack(clip_id=message.clip_id, num_bytes=num_bytes))
+        self._deliver.send_nowait(packet)
+
+    def _problem(self, packet: Packet) -> ErrorMessage | None:
+        header = packet.header
+        if header.clip_id in self._in_flight:
+            return _error("duplicate", "a clip of this name is under way already", header.clip_id)
+        if len(self._in_flight) >= self._welcome.max_in_flight:
+            limit = f"more than the agreed {self._welcome.max_in_flight} clips in flight"
+            return _error("busy", limit, header.clip_id)
+        try:
+            self._check_codec(header)
+            self._check(header, len(packet.payload), len(packet.sizes))
+        except ConfigError as error:
+            return _error("codec", str(error), header.clip_id)
+        except ProtocolError as error:
+            return _error("bad-message", str(error), header.clip_id)
+        return None
+
+    def _check_codec(self, header: Header) -> None:
+        if family(header.codec) not in self._welcome.codecs:
+            raise ConfigError(f"codec {header.codec} is none of this cloud's")
+        kind = "pixels" if header.split == 0 else "tokens"
+        if get_codec(header.codec).kind != kind:
+            raise ConfigError(f"codec {header.codec} is not for {kind}, which split {header.split} sends")
+
+    async def _bad_message(self, error: ProtocolError) -> None:
+        self._bad_messages_left -= 1
+        await self._send(_error("bad-message", str(error)))
+        if self._bad_messages_left <= 0:
+            await self.close("too many messages that cannot be read")
+
+    async def _answer(self, clip_id: str, answer: Result | ErrorMessage) -> bool:
+        if self.ended is not None or clip_id not in self._in_flight:
+            return False
+        self._in_flight.discard(clip_id)
+        try:
+            await self._send(answer)
+        except LinkLost:
+            return False
+        return True
+
+    async def _send(self, message: Message) -> None:
+        await self._connection.send(encode(message))
+
+
+def _error(code: ErrorCode, text: str, clip_id: str | None = None) -> ErrorMessage:
+    return ErrorMessage(code=code, message=one_line(text, 500), clip_id=clip_id)
+
+
+@asynccontextmanager
+async def open_session(
+    connection: Connection,
+    welcome: Welcome,
+    check: Check,
+    *,
+    hello_timeout_s: float = HANDSHAKE_S,
+    max_bad_messages: int = MAX_BAD_MESSAGES,
+) -> AsyncIterator[Session]:
+    """A session over `connection`, which closes with the context.
+
+    `check(header, payload_bytes, sizes_bytes)` raises ProtocolError for a clip that does not fit the
+    model. HandshakeRefused or LinkLost when the device is not taken.
+    """
+    try:
+        hello = await admit(connection, welcome, hello_timeout_s)
+        session = Session(connection, hello, welcome, check, max_bad_messages)
+        with session:
+            async with background(session.read):
+                yield session
+            await session.close("the cloud ended the session")
+    finally:
+        await connection.close()
