@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from benchmarks.plain import plain_layer
 from models import SplitViT, build_model
 from models.embedding import sine_positions
+from models.initial import initialise
 from models.merging import Tokens
 from models.registry import get_architecture
 from pipeline.items import Pruning
@@ -42,11 +43,13 @@ def plain_video_logits(model: SplitViT, pixels: torch.Tensor, removed: tuple[int
 )
 def test_video_models_are_the_plain_forward(name: str, removed: int) -> None:
     model = SplitViT(get_architecture(name).with_layers(2)).requires_grad_(False)
+    initialise(model, 0)
     for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.05)
+        parameter.add_(torch.randn_like(parameter), alpha=0.05)
     pixels = torch.randn(1, 3, 16, model.input_size, model.input_size)
     tokens = model.run_layers(model.embed(pixels), 0, 2, Pruning("uniform", removed, (removed, removed)))
     plain = plain_video_logits(model, pixels, (removed, removed))
+    assert plain.std() > 0.1
     torch.testing.assert_close(model.classify(tokens), plain, rtol=1e-4, atol=1e-4)
 
 
