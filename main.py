@@ -242,6 +242,33 @@ def demo(
     sys.exit(guarded(work))
 
 
+@app.command("train-sample")
+def train_sample(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the weights go.")] = Path(
+        "results/motions.safetensors"
+    ),
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which clips it learns from.")] = 0,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="How many batches it learns from.")] = 3600,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Clips a batch.")] = 32,
+    threads: Threads = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint beside the output.")
+    ] = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Train the small model that ships, which names the motions of synthetic clips."""
+    set_up_logging(verbose)
+
+    def work() -> int:
+        from commands.train_sample import run
+
+        return run(
+            output=output, seed=seed, steps=steps, batch_size=batch_size, threads=threads, resume=resume
+        )
+
+    sys.exit(guarded(work, "interrupted; --resume goes on from the last checkpoint"))
+
+
 def _device_settings(model: dict[str, object], **groups: object) -> "DeviceSettings":
     from configs.settings import DeviceSettings, checked
 

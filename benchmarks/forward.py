@@ -34,6 +34,7 @@ from models.merging import merge
 from models.packing import pack, pack_layer
 from models.registry import get_architecture
 from scheduling.pruning import parse_pruning
+from transport.codecs import get_codec
 
 Contestants = dict[str, Callable[[], object]]
 
@@ -149,16 +150,16 @@ def answers(model: SplitViT, pixels: torch.Tensor, pruning: str = "none") -> tor
     return torch.cat([model(batch, parsed).argmax(-1) for batch in pixels.split(BATCH)])
 
 
-def answers_over(model: SplitViT, pixels: torch.Tensor, split: int, bits: int) -> torch.Tensor:
-    """Answers when the tokens cross the cut after `split` layers as float16, or int8 with a scale each."""
+def answers_over(model: SplitViT, pixels: torch.Tensor, split: int, spec: str) -> torch.Tensor:
+    """Answers when the tokens cross the cut after `split` layers in the codec `spec`."""
+    codec = get_codec(spec)
     found = []
     for batch in pixels.split(BATCH):
         head = model.run_layers(model.embed(batch), 0, split)
-        scale = head.x.abs().amax(-1, keepdim=True) / 127
-        x = head.x.half().float() if bits == 16 else (head.x / scale).round() * scale
-        found.append(
-            model.classify(model.run_layers(Tokens(x, head.size), split, model.num_layers)).argmax(-1)
-        )
+        features = [model.to_features(head, index) for index in range(len(batch))]
+        received = [(codec.decode(codec.encode(array), array.shape), sizes) for array, sizes in features]
+        tail = model.run_layers(model.from_features(received), split, model.num_layers)
+        found.append(model.classify(tail).argmax(-1))
     return torch.cat(found)
 
 
@@ -170,8 +171,8 @@ def accuracy_table(images: Path, weights: Path) -> Table:
     found = {("float32", spec): answers(exact, pixels, spec) for spec in TOP1}
     found |= {(dtype, "none"): answers(models[dtype], pixels) for dtype in DTYPES[1:]}
     for split in SPLITS:
-        found[f"int8 at {split}", "none"] = answers_over(exact, pixels, split, 8)
-        found[f"float16 at {split}", "none"] = answers_over(exact, pixels, split, 16)
+        for codec in ("int8", "float16"):
+            found[f"{codec} at {split}", "none"] = answers_over(exact, pixels, split, codec)
     table = Table("form", "pruning", "top-1 %", "off by", "same %", title=f"{len(truth)} images, {TINY}")
     same_targets = {"bfloat16": 99.0, "int8": 97.5} | {f"int8 at {split}": 98.5 for split in SPLITS}
     same_targets |= {f"float16 at {split}": 99.8 for split in SPLITS}

@@ -76,7 +76,7 @@ class Summary:
 
 def run(seconds: float, seed: int, output: Path) -> int:
     """Play the pattern for `seconds` and a sample video beside it; exit status 0 when every clip is ok."""
-    console = Console()
+    console = Console(highlight=False)
     summary = Summary()
     with tempfile.TemporaryDirectory(prefix="janus-demo-") as folder:
         sample = Path(folder) / "sample.mp4"
@@ -85,6 +85,7 @@ def run(seconds: float, seed: int, output: Path) -> int:
         with _process("cloud", "--port", "0") as cloud:
             url = _address(cloud)
             console.print(f"It listens at {url}. Starting a device process ...")
+            console.print(f"[bold]{'clip':15} {'shown':17} {'taken for':17} {'sure':>4} {'latency':>7}[/]")
             for record in _device_records(url, seconds, seed, sample):
                 truth = record.get("label") or _sample_label(seed, record["seq"])
                 _show(console, record, truth, summary.add(record, truth))
@@ -95,19 +96,7 @@ def run(seconds: float, seed: int, output: Path) -> int:
 def _device_records(url: str, seconds: float, seed: int, sample: Path) -> Iterator[dict[str, Any]]:
     clips = max(1, round(seconds * PATTERN_FPS / CLIP_FRAMES))
     pattern = f"pattern:motions?fps={PATTERN_FPS}&seed={seed}&clips={clips}"
-    arguments = (
-        "--source",
-        pattern,
-        "--source",
-        str(sample),
-        "--cloud",
-        url,
-        "--output",
-        "-",
-        "--strict",
-        "--weights",
-        "random",
-    )
+    arguments = ["--source", pattern, "--source", str(sample), "--cloud", url, "--output", "-", "--strict"]
     with _process("device", *arguments) as device:
         assert device.stdout is not None  # noqa: S101  (opened as a pipe)
         for line in device.stdout:
@@ -166,12 +155,10 @@ def _percentiles(latencies_ms: list[float]) -> dict[str, float | None]:
 
 def _show(console: Console, record: dict[str, Any], truth: str, right: bool) -> None:
     mark = "[green]right[/]" if right else "[red]wrong[/]"
-    taken_for = _best(record) or record["reason"]
-    confidence = f"{record['predictions'][0]['confidence']:4.0%}" if record["predictions"] else ""
-    latency = f"{record['latency_ms']['total']:6.1f} ms"
-    console.print(
-        f"{record['clip_id']:16} {truth:18} taken for {taken_for:18} {confidence} {latency}  {mark}"
-    )
+    confidence = f"{record['predictions'][0]['confidence']:.0%}" if record["predictions"] else "-"
+    taken_for = _best(record) or record["status"]
+    latency = f"{record['latency_ms']['total']:.0f} ms"
+    console.print(f"{record['clip_id']:15} {truth:17} {taken_for:17} {confidence:>4} {latency:>7}  {mark}")
 
 
 def _write(console: Console, summary: Summary, output: Path) -> None:

@@ -14,7 +14,7 @@ from commands.progress import ReplayProgress
 from commands.runtime import OK, SOME_FAILED, complain, run_async
 from configs.settings import DeviceSettings
 from pipeline.clock import SystemClock
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, LinkLost
 from pipeline.items import Status
 from pipeline.ledger import Ledger
 from sinks.jsonl import JsonlSink
@@ -47,7 +47,10 @@ def run(settings: DeviceSettings, request: ReplayRequest) -> int:
         progress = stack.enter_context(
             ReplayProgress(Console(stderr=True), videos, clip_settings(settings, setup.model), len(sink.done))
         )
-        ledger = run_async(partial(_replay, setup, videos, sink, progress))
+        try:
+            ledger = run_async(partial(_replay, setup, videos, sink, progress))
+        except LinkLost as error:
+            raise LinkLost(f"{error}; all records so far are in {request.output}: go on with --resume") from None
     return _finish(ledger, sink, request)
 
 

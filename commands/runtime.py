@@ -7,8 +7,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import uvloop
-from rich.console import Console
-from rich.logging import RichHandler
 
 from pipeline.errors import JanusError
 
@@ -43,8 +41,4 @@ def complain(message: str) -> None:
 def set_up_logging(verbose: int) -> None:
     """Warnings by default; -v tells what happens, -vv every detail."""
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(
-        level=level,
-        format="%(name)s: %(message)s",
-        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
-    )
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

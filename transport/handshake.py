@@ -94,7 +94,7 @@ def _problem(hello: Hello, welcome: Welcome) -> tuple[ErrorCode, str] | None:
     if hello.model != welcome.model:
         return "model", f"the cloud runs {welcome.model}, the device {hello.model}; give both the same model"
     if hello.digest != welcome.digest:
-        digests = f"{welcome.digest} on the cloud, {hello.digest} on the device"
+        digests = f"{welcome.digest[:12]} on the cloud, {hello.digest[:12]} on the device"
         return "digest", f"the weights of {hello.model} differ: {digests}; give both the same weights"
     if not set(hello.codecs) & set(welcome.codecs):
         return "codec", f"no codec in common; the cloud takes {', '.join(welcome.codecs)}"[:500]

@@ -1,0 +1,55 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from main import app
+
+VERBS = ("cloud", "replay", "device", "demo", "train-sample")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb):
+    result = CliRunner().invoke(app, [verb, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
+def test_help_lists_every_verb_and_needs_no_torch():
+    code = (
+        "import sys; sys.argv = ['main.py', '--help']; import main\n"
+        "try: main.app()\n"
+        "except SystemExit: pass\n"
+        "print('torch' in sys.modules)"
+    )
+    root = Path(__file__).resolve().parents[1]
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True
+    ).stdout
+    assert out.endswith("False\n")
+    assert all(verb in out for verb in VERBS)
+
+
+def test_waiting_threads_are_told_to_sleep_before_torch_is_loaded():
+    code = "import main, os, sys; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    root = Path(__file__).resolve().parents[1]
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True
+    ).stdout
+    assert out == "PASSIVE False\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["replay"],
+        ["reply"],
+        ["cloud", "--port", "x"],
+        ["cloud", "--dtype", "float8"],
+        ["demo", "--seconds", "0"],
+    ],
+)
+def test_a_wrong_command_line_is_exit_status_2(arguments):
+    assert CliRunner().invoke(app, arguments).exit_code == 2
