@@ -21,6 +21,7 @@ from sinks.jsonl import JsonlSink
 from sources.file import FileSource
 from sources.folder import VideoFile, find_videos
 from stages.capture import capture_in_turn
+from transport.connection import Dial
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +40,25 @@ def run(settings: DeviceSettings, request: ReplayRequest) -> int:
     """Replay; exit status 1 when a record of the output is failed or, if strict, when one is missing."""
     videos = find_videos(request.videos, request.pattern)
     sink = JsonlSink(request.output, resume=request.resume, overwrite=request.overwrite)
+    setup = set_up(settings)
+    connect = dial_for(setup)
     with ExitStack() as stack:
         sink.open()
         stack.callback(sink.close)
-        setup = set_up(settings)
         _require_same_model(sink, setup.model.id)
         progress = stack.enter_context(
             ReplayProgress(Console(stderr=True), videos, clip_settings(settings, setup.model), len(sink.done))
         )
         try:
-            ledger = run_async(partial(_replay, setup, videos, sink, progress))
+            ledger = run_async(partial(_replay, setup, connect, videos, sink, progress))
         except LinkLost as error:
-            raise LinkLost(f"{error}; all records so far are in {request.output}: go on with --resume") from None
+            raise LinkLost(f"{error}; --resume goes on with what {request.output} lacks") from None
     return _finish(ledger, sink, request)
 
 
 async def _replay(
     setup: Setup,
+    connect: Dial | None,
     videos: Sequence[VideoFile],
     sink: JsonlSink,
     progress: ReplayProgress,
@@ -69,7 +72,7 @@ async def _replay(
         done={clip_id: clip.start_s for clip_id, clip in sink.done.items()},
         on_record=progress.advance,
     )
-    return await run_device(setup, job, clock, dial_for(setup))
+    return await run_device(setup, job, clock, connect)
 
 
 def _require_same_model(sink: JsonlSink, model_id: str) -> None:
