@@ -47,7 +47,7 @@ TOP1 = {"none": 82.6, "uniform:8": 83.0, "exponential:0.45": 76.6}
 DTYPES = ("float32", "bfloat16", "int8")
 BATCH = 20
 SPLITS = (1, 3, 6, 11)
-console = Console()
+console = Console(width=100)
 
 
 def medians(contestants: Contestants, rounds: int) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """How every verb starts, ends, and tells the user what went wrong."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Callable, Coroutine
@@ -29,6 +30,8 @@ def guarded(work: Callable[[], int], on_interrupt: str = "interrupted") -> int:
 
 def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run `main` on uvloop and return what it returns."""
+    gc.collect()
+    gc.freeze()  # a full collection over all that torch loads would hold the loop for tens of milliseconds
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())
 

@@ -71,10 +71,10 @@ class CloudSettings(Settings):
     model: ModelSettings = ModelSettings()
     host: str = "127.0.0.1"
     port: Port = 8765
-    max_message_bytes: int = Field(default=16 * MEGABYTE, ge=1000, le=1000 * MEGABYTE)
+    max_message_bytes: int = Field(default=16 * MEGABYTE, ge=1024, le=1000 * MEGABYTE)
     max_in_flight: int = Field(default=8, ge=1, le=1024)
     max_batch: int = Field(default=8, ge=1, le=256)
-    top_k: int = Field(default=5, ge=1, le=1000)
+    top_k: int = Field(default=5, ge=1, le=256)
 
 
 def checked(make: type[S], **values: object) -> S:

@@ -41,7 +41,8 @@ def create_model(
 
 
 def ships_weights(name: str) -> bool:
-    """Whether weights of this model come with the project."""
+    """Whether weights of this model come with the project; ModelError for a name that is unknown."""
+    get_architecture(name)
     return _shipped(name).is_file()
 
 

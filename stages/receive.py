@@ -1,5 +1,6 @@
 """Receive: packets of all sessions, checked and decoded."""
 
+import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +12,8 @@ from pipeline.items import Packet
 from pipeline.worker import Worker
 from stages.tail_service import Decoded, TailService
 from transport.messages import Result
+
+log = logging.getLogger(__name__)
 
 MS = 1000.0
 
@@ -59,11 +62,18 @@ class Receive:
     async def run(self, items: Channel[Arrival]) -> AsyncGenerator[Ready | Reply, None]:
         """Decode each arrival in turn."""
         async for arrival in items:
-            try:
-                yield await self._worker.run(self._decode, arrival)
-            except JanusError as error:
-                clip_id = arrival.packet.header.clip_id
-                yield Reply(arrival.asker, Result(clip_id=clip_id, error=str(error)))
+            yield await self._attempt(arrival)
+
+    async def _attempt(self, arrival: Arrival) -> Ready | Reply:
+        clip_id = arrival.packet.header.clip_id
+        try:
+            return await self._worker.run(self._decode, arrival)
+        except JanusError as error:
+            reason = str(error)
+        except Exception as error:
+            log.exception("clip %s", clip_id)
+            reason = f"{type(error).__name__}: {error}"
+        return Reply(arrival.asker, Result(clip_id=clip_id, error=reason[:500]))
 
     def _decode(self, arrival: Arrival) -> Ready:
         started = self._clock.now()

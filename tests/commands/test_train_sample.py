@@ -8,8 +8,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from commands.sample.training import Schedule, Training
 from commands.train_sample import Score, held_out_score, run
-from models import create_model
+from models import build_model, create_model
+from pipeline.errors import ConfigError
 from sources.motions import LABELS
 
 SMALL = {"seed": 0, "steps": 2, "batch_size": 2, "threads": 1, "clips": 8}
@@ -50,6 +52,24 @@ def test_the_same_seed_gives_the_same_weights(trained, tmp_path):
     first, second = load_file(trained), load_file(again)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_training(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="folder cannot be made"):
+        run(output=tmp_path / "file" / "motions.safetensors", resume=False, **SMALL)
+
+
+def test_training_goes_on_from_the_checkpoint_beside_the_output(trained, tmp_path):
+    output = tmp_path / "motions.safetensors"
+    schedule = Schedule(seed=0, steps=2, batch_size=2)
+    training = Training(schedule)
+    training.step = schedule.steps
+    training.save(output.with_name(output.name + ".checkpoint"))
+    run(output=output, resume=True, **SMALL)
+    untrained = build_model("motions", seed=0).state_dict()["blocks.0.attn.qkv.weight"].half()
+    assert torch.equal(load_file(output)["blocks.0.attn.qkv.weight"], untrained)
+    assert not torch.equal(load_file(trained)["blocks.0.attn.qkv.weight"], untrained)
 
 
 def test_a_score_counts_by_class():

@@ -5,36 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.clock import ManualClock
 from pipeline.errors import CodecError, ProtocolError
-from pipeline.items import Plan, Prediction, Ran, Status
-from scheduling.pruning import parse_pruning
-from sources.motions import motion_sequence
-from stages.compress import Compress
+from pipeline.items import Prediction, Ran, Status
 from stages.head_infer import HeadInfer
 from stages.tail_service import TailService
-from tests.pipeline.clips import make_clip
-
-CLOCK = ManualClock()
-
-
-def motion(seq=0):
-    return make_clip(seq, "pattern", frames=motion_sequence(5, seq)[1])
-
-
-def plan_for(model, split, pruning="none", codec=None):
-    codec = codec or ("raw" if split == 0 else "float32")
-    return Plan(parse_pruning(pruning, model.num_layers, model.num_tokens), split, codec)
+from tests.stages.packets import CLOCK, motion, packet_of, plan_for
 
 
 def on_device(model, clip, plan):
     return HeadInfer(model, None, CLOCK).infer(clip, plan)
-
-
-def packet_of(model, clip, plan):
-    head = HeadInfer(model, None, CLOCK)
-    features = head.infer(clip, plan) if plan.split else head.pixels(clip, plan)
-    return Compress(None, CLOCK).encode(features)
 
 
 @pytest.mark.parametrize("pruning", ["none", "uniform:8", "exponential:0.3"])

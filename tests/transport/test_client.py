@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import HandshakeRefused, LinkError, LinkLost, MessageTooLarge, ProtocolError
+from pipeline.errors import HandshakeRefused, JanusError, LinkError, LinkLost, MessageTooLarge, ProtocolError
 from tests.transport.world import HELLO, WELCOME, EchoCloud, TurnedClock, acks, answers, connected, packet
 from transport.connection import Connection
-from transport.events import Acked, Answered, LinkDown, LinkUp
+from transport.events import Acked, Answered, Event, LinkDown, LinkUp
 from transport.memory import MemoryConnection, memory_link
 from transport.messages import (
     PROTOCOL,
@@ -380,3 +380,103 @@ async def test_a_flapping_link_does_not_keep_it_for_ever() -> None:
                 await client.submit(packet(0))
                 await answers(client, 1)
     assert clock.now() <= 30 and len(cloud.links) < 50
+
+
+async def drained(client: object) -> list[Event]:
+    """All that happens until the last answer; `events` ends by itself."""
+    await client.drain()  # type: ignore[attr-defined]
+    return [event async for event in client.events()]  # type: ignore[attr-defined]
+
+
+@settings(max_examples=60, deadline=None)
+@given(count=st.integers(0, 10), cuts=st.lists(st.integers(0, 20), max_size=5))
+async def test_draining_ends_the_events_after_the_last_answer_and_loses_none(
+    count: int, cuts: list[int]
+) -> None:
+    async with anyio.create_task_group() as group:
+        cloud = EchoCloud(group, cut_after=list(cuts))
+        async with connected(cloud, connect_s=1000, patience_s=1000) as client:
+            with anyio.fail_after(10):
+                await submit_all(client, count)
+                events = await drained(client)
+            got = [event.packet.header.seq for event in events if isinstance(event, Answered)]
+            assert sorted(got) == list(range(count))
+            assert client.in_flight == 0
+
+
+async def test_draining_waits_for_answers_that_are_slow_to_come() -> None:
+    async def play(client: object, end: MemoryConnection) -> None:
+        for number in range(3):
+            await client.submit(packet(number))  # type: ignore[attr-defined]
+        got: list[Event] = []
+        ended = anyio.Event()
+
+        async def drain() -> None:
+            got.extend(await drained(client))
+            ended.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(drain)
+            for number in (2, 0, 1):
+                await anyio.wait_all_tasks_blocked()
+                assert not ended.is_set()
+                await end.send(encode(Result(clip_id=packet(number).header.clip_id)))
+            with anyio.fail_after(10):
+                await ended.wait()
+        assert [event.packet.header.seq for event in got if isinstance(event, Answered)] == [2, 0, 1]
+
+    await run_scripted(play, Scripted())
+
+
+async def test_an_answer_nobody_has_room_for_yet_is_not_lost_by_draining(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("transport.client.EVENT_CAPACITY", 2)
+    async with anyio.create_task_group() as group, connected(EchoCloud(group)) as client:
+        await client.submit(packet(0))
+        await anyio.wait_all_tasks_blocked()
+        assert client.in_flight == 1
+        got: list[Event] = []
+
+        async def read() -> None:
+            got.extend([event async for event in client.events()])
+
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as both:
+                both.start_soon(client.drain)
+                await anyio.wait_all_tasks_blocked()
+                both.start_soon(read)
+        assert [type(event) for event in got] == [LinkUp, Acked, Answered]
+
+
+async def test_draining_ends_at_once_where_nothing_was_handed_in() -> None:
+    async with anyio.create_task_group() as group, connected(EchoCloud(group)) as client:
+        with anyio.fail_after(10):
+            assert [type(event) for event in await drained(client)] in ([], [LinkUp])
+
+
+async def test_draining_a_session_that_gives_up_says_why() -> None:
+    cloud = Scripted()
+
+    async def play(client: object, end: MemoryConnection) -> None:
+        await client.submit(packet(0))  # type: ignore[attr-defined]
+        failures: list[JanusError] = []
+
+        async def drain() -> None:
+            try:
+                await client.drain()  # type: ignore[attr-defined]
+            except JanusError as error:
+                failures.append(error)
+
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                group.start_soon(drain)
+                await anyio.wait_all_tasks_blocked()
+                await end.send(encode(ErrorMessage(code="digest", message="other weights")))
+            with pytest.raises(HandshakeRefused, match="other weights"):
+                await client.drain()  # type: ignore[attr-defined]
+            with pytest.raises(HandshakeRefused, match="other weights"):
+                _ = [event async for event in client.events()]  # type: ignore[attr-defined]
+        assert [type(error) for error in failures] == [HandshakeRefused]
+
+    await run_scripted(play, cloud)

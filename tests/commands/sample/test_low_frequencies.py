@@ -2,7 +2,7 @@
 
 import torch
 
-from commands.low_frequencies import start_low
+from commands.sample.low_frequencies import start_low
 from models import build_model
 
 

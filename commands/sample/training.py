@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from commands.low_frequencies import start_low
+from commands.sample.low_frequencies import start_low
 from models import build_model
 from pipeline.errors import ConfigError
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commands.training import PEAK_RATE, Schedule, Training
+from commands.sample.training import PEAK_RATE, Schedule, Training
 from pipeline.errors import ConfigError
 from sources.motions import LABELS, motion_sequence
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands.training_clips import TrainingClips, batches, brightened, damaged, resized, through_jpeg
+from commands.sample.clips import TrainingClips, batches, brightened, damaged, resized, through_jpeg
 from sources.motions import LABELS, motion_clip, motion_sequence
 
 

@@ -1,0 +1,198 @@
+import re
+import signal
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from commands import cloud
+from commands.cloud import open_reception, run
+from configs.settings import CloudSettings, ModelSettings
+from pipeline.errors import ConfigError, HandshakeRefused
+from pipeline.items import Packet
+from stages.tail_service import TailService
+from tests.commands.link import wire_to_cloud
+from tests.stages.packets import TickingClock, motion, packet_of, plan_for
+from transport.client import connect_cloud
+from transport.codecs import codec_names
+from transport.events import Answered
+from transport.memory import memory_link
+from transport.messages import (
+    PROTOCOL,
+    REPLY_LIMIT_BYTES,
+    Ack,
+    Bye,
+    ClipMessage,
+    Hello,
+    Result,
+    Welcome,
+    decode,
+    encode,
+)
+from transport.websocket import dial
+
+
+def hello_of(model, **changed):
+    fields = {"protocol": PROTOCOL, "model": model.name, "digest": model.digest, "codecs": codec_names()}
+    return Hello(**(fields | changed))
+
+
+def renamed(packet: Packet, clip_id: str) -> Packet:
+    return replace(packet, header=replace(packet.header, clip_id=clip_id))
+
+
+async def answers_to(client, *packets):
+    for packet in packets:
+        await client.submit(packet)
+    await client.drain()
+    return [event.result async for event in client.events() if isinstance(event, Answered)]
+
+
+async def welcomed(connection, model):
+    await connection.send(encode(hello_of(model)))
+    return await heard(connection)
+
+
+async def heard(connection):
+    return decode(await connection.receive(), REPLY_LIMIT_BYTES)
+
+
+async def test_each_device_gets_the_answers_to_its_own_clips_even_if_both_call_them_the_same(model):
+    packets = {seq: packet_of(model, motion(seq), plan_for(model, 6)) for seq in range(4)}
+    expected = {seq: TailService(model).infer([packet])[0].classes for seq, packet in packets.items()}
+    got = {}
+
+    async def ask(wire, seqs):
+        async with connect_cloud(wire.dial, hello_of(model)) as client:
+            clips = [renamed(packets[seq], f"cam/{i}") for i, seq in enumerate(seqs)]
+            results = await answers_to(client, *clips)
+            got.update(zip(seqs, sorted(results, key=lambda result: result.clip_id), strict=True))
+
+    async with wire_to_cloud(model) as wire, anyio.create_task_group() as asking:
+        asking.start_soon(ask, wire, (0, 1))
+        asking.start_soon(ask, wire, (2, 3))
+    assert sorted(got) == [0, 1, 2, 3]
+    for seq, result in got.items():
+        confidences = {class_id: confidence for _, class_id, confidence in result.classes}
+        assert confidences == pytest.approx({s.class_id: s.confidence for s in expected[seq]}, abs=1e-3)
+        assert set(result.durations_ms) == {"queue", "decode", "tail"}
+
+
+async def test_a_clip_that_does_not_decode_is_answered_and_serving_goes_on(model):
+    good = packet_of(model, motion(), plan_for(model, 6))
+    async with wire_to_cloud(model) as wire, connect_cloud(wire.dial, hello_of(model)) as client:
+        bad = replace(renamed(good, "cam/bad"), payload=b"\0" * 100)
+        misfit = renamed(replace(good, header=replace(good.header, split=7, shape=(9, 9))), "cam/misfit")
+        results = {result.clip_id: result for result in await answers_to(client, bad, misfit, good)}
+    assert "100 bytes" in results["cam/bad"].error
+    assert "shape [9, 9]" in results["cam/misfit"].error
+    assert results[good.header.clip_id].error is None
+
+
+async def test_a_device_is_told_the_limits_of_the_settings_and_what_the_cloud_runs(model):
+    settings = CloudSettings(max_message_bytes=50_000, max_in_flight=3)
+    device, far_end = memory_link()
+    async with (
+        open_reception(settings, model, TickingClock()) as reception,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(reception.meet, far_end)
+        assert await welcomed(device, model) == Welcome(
+            protocol=PROTOCOL,
+            model="motions",
+            digest=model.digest,
+            max_message_bytes=50_000,
+            max_in_flight=3,
+            codecs=codec_names(),
+        )
+        await device.close()
+
+
+async def test_a_device_with_other_weights_is_not_served(model):
+    async with wire_to_cloud(model) as wire:
+        with pytest.raises(HandshakeRefused, match="weights of motions differ"):
+            async with connect_cloud(wire.dial, hello_of(model, digest="ffff")):
+                pass
+
+
+async def test_as_many_classes_are_listed_and_as_many_clips_batched_as_the_settings_say(model, monkeypatch):
+    batches = []
+    together = TailService.run
+    monkeypatch.setattr(TailService, "run", lambda self, b: batches.append(len(b)) or together(self, b))
+    packets = [packet_of(model, motion(seq), plan_for(model, 12)) for seq in range(6)]
+    async with (
+        wire_to_cloud(model, top_k=2, max_batch=2) as wire,
+        connect_cloud(wire.dial, hello_of(model)) as client,
+    ):
+        results = await answers_to(client, *packets)
+    assert [len(result.classes) for result in results] == [2] * 6
+    assert max(batches) <= 2
+
+
+async def test_a_clip_waits_from_the_moment_it_is_in(model):
+    device, far_end = memory_link()
+    sent = packet_of(model, motion(), plan_for(model, 12))
+    clock = TickingClock(tick_s=1.0)
+    async with open_reception(CloudSettings(), model, clock) as reception, anyio.create_task_group() as tasks:
+        tasks.start_soon(reception.meet, far_end)
+        await welcomed(device, model)
+        await device.send(encode(ClipMessage.of(sent)))
+        assert isinstance(await heard(device), Ack)
+        result = await heard(device)
+        assert isinstance(result, Result)
+        # The readings: in, decoding from, to, inferring from, to.
+        assert result.durations_ms == {"queue": 2000.0, "decode": 1000.0, "tail": 1000.0}
+        await device.close()
+
+
+async def test_every_device_that_is_still_there_is_told_of_the_end(model):
+    links = [memory_link() for _ in range(3)]
+    async with (
+        open_reception(CloudSettings(), model, TickingClock()) as reception,
+        anyio.create_task_group() as tasks,
+    ):
+        for device, far_end in links:
+            tasks.start_soon(reception.meet, far_end)
+            await welcomed(device, model)
+        await links[0][0].close()
+        await anyio.wait_all_tasks_blocked()
+        assert len(reception._sessions) == 2
+        await reception.say_bye()
+        for device, _ in links[1:]:
+            assert await heard(device) == Bye(reason="the cloud is shutting down")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_listens_and_serves_until_a_signal_then_status_0(number, monkeypatch, capfd):
+    interrupted, printed, welcome = cloud._interrupted, [], []
+    say_bye, byes = cloud.Reception.say_bye, []
+
+    async def visited_then_interrupted():
+        printed.append(capfd.readouterr().out)
+        connection = await dial(re.search(r"ws://\S+", printed[0])[0])
+        await connection.send(encode(Hello(protocol=PROTOCOL, model="motions", digest="?", codecs=())))
+        welcome.append(await heard(connection))
+        await connection.close()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(interrupted)
+            await anyio.lowlevel.checkpoint()
+            signal.raise_signal(number)
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    monkeypatch.setattr(cloud, "_interrupted", visited_then_interrupted)
+    monkeypatch.setattr(cloud.Reception, "say_bye", lambda self: byes.append(True) or say_bye(self))
+    try:
+        assert run(CloudSettings(port=0)) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert re.fullmatch(
+        r"janus cloud listening at ws://127\.0\.0\.1:\d+/janus with motions@\w{8} \(float32\)\n", printed[0]
+    )
+    assert welcome[0].code == "digest"
+    assert byes == [True]
+
+
+def test_a_cloud_without_weights_does_not_begin_to_listen(capfd):
+    with pytest.raises(ConfigError, match="comes without weights"):
+        run(CloudSettings(port=0, model=ModelSettings(name="vit_tiny_patch16_224")))
+    assert capfd.readouterr().out == ""

@@ -1,0 +1,90 @@
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commands.delivery import Delivery
+from pipeline.clock import ManualClock
+from pipeline.errors import SinkError
+from pipeline.items import Prediction, Status
+from pipeline.ledger import Ledger
+from pipeline.worker import Worker
+from tests.commands.link import ListSink
+from tests.pipeline.clips import make_clip, make_ok
+
+
+class WatchedSink(ListSink):
+    """Notes the threads that write to it; refuses clip `full_at`."""
+
+    def __init__(self, full_at=None):
+        super().__init__()
+        self.threads = set()
+        self._full_at = full_at
+
+    def write(self, prediction):
+        self.threads.add(threading.current_thread().name)
+        if prediction.seq == self._full_at:
+            raise SinkError("out.jsonl: no space left")
+        super().write(prediction)
+
+
+async def delivered(predictions, sinks, clips, **options):
+    """Admit `clips`, then deliver `predictions`; returns the ledger."""
+    ledger = Ledger()
+    for clip in clips:
+        ledger.admit(clip)
+    with Worker("sinks") as worker:
+        delivery = Delivery(
+            ledger, sinks, worker=worker, clock=ManualClock(3.0), model_id="vit@1f2e", **options
+        )
+        for prediction in predictions:
+            await delivery(prediction)
+    return ledger
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.sampled_from("ab"), max_size=10).flatmap(
+        lambda sources: st.tuples(st.just(sources), st.permutations(range(len(sources))))
+    )
+)
+async def test_every_sink_gets_each_clips_one_record_in_order_per_source(drawn):
+    sources, order = drawn
+    clips = [make_clip(sources[:i].count(source), source) for i, source in enumerate(sources)]
+    sinks, told = [ListSink(), ListSink()], []
+    twice = [make_ok(clips[i]) for i in order for _ in range(2)]
+    ledger = await delivered(twice, sinks, clips, on_record=told.append)
+    assert ledger.balanced
+    assert sinks[0].records == sinks[1].records == told
+    for source in "ab":
+        assert [r.seq for r in told if r.source == source] == list(range(sources.count(source)))
+
+
+async def test_a_record_says_when_it_was_handed_over_and_by_which_model_even_if_it_failed():
+    sink, clip = ListSink(), make_clip(ready_at=2.5)
+    await delivered([Prediction.of(clip, Status.FAILED, reason="bad")], [sink], [clip])
+    (record,) = sink.records
+    assert (record.status, record.reason, record.model) == (Status.FAILED, "bad", "vit@1f2e")
+    assert record.latency_ms == {"total": 500.0}
+
+
+async def test_sinks_write_on_their_own_thread():
+    sink, clip = WatchedSink(), make_clip()
+    await delivered([make_ok(clip)], [sink], [clip])
+    assert sink.threads == {"sinks_0"}
+
+
+async def test_who_follows_the_run_hears_of_a_record_only_once_it_is_written():
+    sink, clip, written_before = ListSink(), make_clip(), []
+    await delivered(
+        [make_ok(clip)], [sink], [clip], on_record=lambda r: written_before.append(r in sink.records)
+    )
+    assert written_before == [True]
+
+
+async def test_a_sink_that_cannot_write_ends_it_and_the_record_does_not_count_as_told():
+    clips, told = [make_clip(seq) for seq in range(3)], []
+    with pytest.raises(SinkError, match="no space left"):
+        await delivered(map(make_ok, clips), [WatchedSink(full_at=1)], clips, on_record=told.append)
+    assert [record.seq for record in told] == [0]
