@@ -36,7 +36,6 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 MODEL = "vit_base_patch16_224"
 SPLIT = 6
 CODEC = "float32"
-PACE_S = 1.0
 TICK_S = 0.005
 MS = 1000.0
 
@@ -100,7 +99,7 @@ def serve() -> None:
 
 
 @app.command()
-def feed(url: str, clips: int, pace_s: float) -> None:
+def feed(url: str, clips: int, most_open: int) -> None:
     """The device's process: sends clips, prints what became of them."""
     from commands.device_pipeline import Job, dial_for, run_device
     from commands.plan import set_up
@@ -108,6 +107,7 @@ def feed(url: str, clips: int, pace_s: float) -> None:
     from pipeline.clock import SystemClock
     from pipeline.items import Frame, Prediction, SourceEnd, SourceStart
     from transport.background import background
+    from transport.signal import Signal
 
     setup = set_up(device_settings(url))
     size = setup.model.input_size
@@ -115,16 +115,23 @@ def feed(url: str, clips: int, pace_s: float) -> None:
     clock = SystemClock()
     records: list[tuple[float, Prediction]] = []
 
+    answered = Signal()
+
+    def note(record: Prediction) -> None:
+        records.append((clock.now(), record))
+        answered.notify()
+
     async def frames() -> AsyncGenerator[Any, None]:
         yield SourceStart("camera", 25.0)
         for index in range(clips):
-            await clock.sleep(pace_s)
+            while index - len(records) >= most_open:
+                await answered.wait()
             yield Frame("camera", index, index / 25, clock.now(), pixels)
         yield SourceEnd("camera")
 
     async def main() -> float:
         watch = LoopWatch()
-        job = Job([frames()], [], live=False, on_record=lambda record: records.append((clock.now(), record)))
+        job = Job([frames()], [], live=False, on_record=note)
         async with background(watch.run):
             await run_device(setup, job, clock, dial_for(setup))
         return watch.worst()
@@ -196,8 +203,8 @@ def compare(
 def _round(clips: int) -> dict[str, float]:
     own_ms = _own_times(clips)
     with _cloud() as (url, late):
-        flood = _feed(url, clips, 0)
-        single = _feed(url, max(8, clips // 4), PACE_S)
+        flood = _feed(url, clips, clips)
+        single = _feed(url, clips // 2, 1)
     slower_ms = max(own_ms.values())
     return {
         "device_own_ms": own_ms["device"],
@@ -235,8 +242,8 @@ def _cloud() -> Iterator[tuple[str, list[float]]]:
         late.append(json.loads(process.communicate()[0])["loop_late_ms"])
 
 
-def _feed(url: str, clips: int, pace_s: float) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads(_start("feed", url, str(clips), str(pace_s)).communicate()[0])
+def _feed(url: str, clips: int, most_open: int) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(_start("feed", url, str(clips), str(most_open)).communicate()[0])
     return result
 
 

@@ -35,7 +35,8 @@ class Delivery:
         if not released:
             return
         records = [replace(record, model=self._model_id) for record in released]
-        await self._worker.run(self._write, records)
+        if self._sinks:
+            await self._worker.run(self._write, records)
         for record in records:
             self._on_record(record)
 

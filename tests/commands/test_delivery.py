@@ -72,7 +72,7 @@ async def test_a_record_says_when_it_was_handed_over_and_by_which_model_even_if_
 async def test_sinks_write_on_their_own_thread():
     sink, clip = WatchedSink(), make_clip()
     await delivered([make_ok(clip)], [sink], [clip])
-    assert sink.threads == {"sinks_0"}
+    assert sink.threads == {"sinks"}
 
 
 async def test_who_follows_the_run_hears_of_a_record_only_once_it_is_written():

@@ -28,7 +28,7 @@ async def test_a_source_is_read_and_ended_in_its_own_thread():
             if isinstance(item, Frame):
                 break
     assert source.closed
-    assert source.threads == {source.ended_in} == {"read cam_0"}
+    assert source.threads == {source.ended_in} == {"read cam"}
 
 
 async def test_a_source_without_a_rate_gets_the_fallback():

@@ -80,7 +80,7 @@ async def test_encoding_is_timed_on_the_codec_thread_and_added_to_the_parts_so_f
     with Worker("codec") as worker:
         packet = await Compress(worker, clock)(tokens(latency_ms={"wait": 1.0, "head": 80.0}))
     assert packet.latency_ms == {"wait": 1.0, "head": 80.0, "encode": 250.0}
-    assert clock.threads == {"codec_0"}
+    assert clock.threads == {"codec"}
 
 
 async def test_features_that_their_codec_cannot_carry_are_an_error_of_that_clip():

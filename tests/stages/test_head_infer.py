@@ -45,7 +45,7 @@ async def test_layers_run_on_the_model_thread(model, split):
     with Worker("model") as worker:
         outcome = await HeadInfer(model, worker, clock)(Planned(motion(), plan_for(model, split), 0.0))
     assert isinstance(outcome, Features if split == 4 else Prediction)
-    assert clock.threads == {"model_0"}
+    assert clock.threads == {"model"}
 
 
 @pytest.mark.parametrize("split", [0, 4, 13])

@@ -75,4 +75,4 @@ async def test_decoding_is_timed_on_the_codec_thread():
     clock = TickingClock(tick_s=0.25)
     (ready,) = await received(Picky(), Arrival("asker", packet(), 0.0), clock=clock)
     assert ready.durations_ms == {"decode": 250.0}
-    assert clock.threads == {"codec_0"}
+    assert clock.threads == {"codec"}

@@ -88,7 +88,7 @@ async def test_waiting_decoding_and_working_are_told_apart_in_milliseconds(decod
     clock = TickingClock(start_s=12.0, tick_s=0.25)
     (outcome,) = await inferred(Batches(), ready(0, arrived_at=10.0, decode_ms=decode_ms), clock=clock)
     assert outcome.durations_ms == pytest.approx({"queue": queue_ms, "decode": decode_ms, "tail": 250.0})
-    assert clock.threads == {"model_0"}
+    assert clock.threads == {"model"}
 
 
 async def test_clips_that_share_a_batch_get_the_logits_that_they_get_alone(model):
