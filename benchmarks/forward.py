@@ -115,7 +115,7 @@ def merging_table(rounds: int) -> Table:
         tokens = Tokens(torch.randn(1, n, dim), torch.randint(1, 4, (1, n)).float())
         merge_ms, layer_ms = merge_share(packed, tokens, removed, rounds)
         keys = torch.randn(1, n, 3, heads, dim // heads)[:, :, 1].transpose(1, 2)
-        alone_ms = medians({"merge": lambda x=tokens, k=keys, r=removed: merge(x, k, r, 1)}, 10 * rounds)[
+        alone_ms = medians({"merge": lambda x=tokens, k=keys, r=removed: merge(x, k, r, 1)}, 200 * rounds)[
             "merge"
         ]
         taken = medians(
@@ -192,6 +192,7 @@ def main(
     threads: Annotated[int, typer.Option(help="torch threads")] = 1,
 ) -> None:
     configure_threads(threads)
+    torch.set_grad_enabled(False)
     if images is not None and weights is not None:
         console.print(accuracy_table(images, weights))
         return

@@ -1,5 +1,7 @@
 """Head inference: the layers in front of the cut, on the device's model thread."""
 
+import torch
+
 from models import SplitViT
 from pipeline.clock import Clock
 from pipeline.items import Clip, Features, Plan, Planned, Prediction, Ran, Status
@@ -27,6 +29,7 @@ class HeadInfer:
         """The features at split 0: the clip's own pixels."""
         return Features(clip, plan, clip.frames, None, self._parts(clip, self._clock.now()))
 
+    @torch.inference_mode()
     def infer(self, clip: Clip, plan: Plan) -> Features | Prediction:
         """Run the head; blocks, for the model thread. Split N + 1 gives the finished record."""
         started = self._clock.now()
