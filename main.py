@@ -85,7 +85,9 @@ def cloud(
     threads: Threads = 1,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8765,
-    max_message_mb: Annotated[float, typer.Option("--max-message-mb", help="Largest message taken.")] = 16.0,
+    max_message_mb: Annotated[
+        float, typer.Option("--max-message-mb", min=0.002, max=1000, help="Largest message taken.")
+    ] = 16.0,
     max_in_flight: Annotated[
         int, typer.Option("--max-in-flight", min=1, help="Clips a device may have open.")
     ] = 8,

@@ -68,7 +68,7 @@ def _default_codec(split: int, model: SplitViT) -> str:
 
 def _require_kind(codec: str, split: int, model: SplitViT) -> None:
     wanted = "pixels" if split == 0 else "tokens"
-    if split <= model.num_layers and get_codec(codec).kind != wanted:
+    if get_codec(codec).kind != wanted and split <= model.num_layers:
         raise ConfigError(
             f"codec {codec} cannot encode {wanted}, which is what crosses the link at split {split}"
         )

@@ -24,11 +24,11 @@ from sources.folder import VideoFile
 
 
 class ClipsPerSecond(ProgressColumn):
-    """The speed of a task in clips a second."""
+    """Clips of this run a second, since it began."""
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("-- clips/s" if speed is None else f"{speed:.1f} clips/s")
+        made = task.completed - task.fields["already_done"]
+        return Text(f"{made / task.elapsed:.1f} clips/s" if task.elapsed and made > 0 else "-- clips/s")
 
 
 class ReplayProgress:
@@ -53,7 +53,9 @@ class ReplayProgress:
             TimeRemainingColumn(),
             console=console,
         )
-        self._task = self._progress.add_task("replay", total=None, completed=already_done)
+        self._task = self._progress.add_task(
+            "replay", total=None, completed=already_done, already_done=already_done
+        )
         self._estimator = threading.Thread(target=self._estimate, name="estimate", daemon=True)
 
     def __enter__(self) -> Self:

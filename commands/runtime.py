@@ -32,8 +32,11 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run `main` on uvloop and return what it returns."""
     gc.collect()
     gc.freeze()  # a full collection over all that torch loads would hold the loop for tens of milliseconds
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main())
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(main())
+    finally:
+        gc.unfreeze()
 
 
 def complain(message: str) -> None:

@@ -91,11 +91,12 @@ def test_leaving_ends_the_estimate_and_does_not_wait_for_it(monkeypatch):
     assert read == ["a"]
 
 
-def test_the_speed_is_in_clips_a_second_once_it_is_known():
+def test_the_speed_counts_the_clips_of_this_run_and_outlives_a_new_total():
     now = 0.0
     shown = Progress(ClipsPerSecond(), get_time=lambda: now, console=Console(file=StringIO()))
-    task = shown.add_task("replay", total=100)
+    task = shown.add_task("replay", total=None, completed=40, already_done=40)
     assert str(ClipsPerSecond().render(shown.tasks[0])) == "-- clips/s"
     for now in (1.0, 2.0, 3.0):  # noqa: B007 - the clock
         shown.advance(task, 5)
+    shown.update(task, total=55)
     assert str(ClipsPerSecond().render(shown.tasks[0])) == "5.0 clips/s"
