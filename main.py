@@ -173,9 +173,8 @@ def replay(
         )
         return run(settings, ReplayRequest(tuple(videos), output, pattern, resume, overwrite, strict))
 
-    sys.exit(
-        guarded(work, f"interrupted; all records so far are in {output}, and --resume goes on from there")
-    )
+    goes_on = "" if str(output) == "-" else f"; {output} holds all records so far, --resume goes on"
+    sys.exit(guarded(work, f"interrupted{goes_on}"))
 
 
 @app.command()

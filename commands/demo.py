@@ -78,6 +78,8 @@ def run(seconds: float, seed: int, output: Path) -> int:
     """Play the pattern for `seconds` and a sample video beside it; exit status 0 when every clip is ok."""
     console = Console(highlight=False)
     summary = Summary()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.touch()
     with tempfile.TemporaryDirectory(prefix="janus-demo-") as folder:
         sample = Path(folder) / "sample.mp4"
         write_video(sample, _sample_frames(seed), SAMPLE_FPS)
@@ -163,7 +165,6 @@ def _show(console: Console, record: dict[str, Any], truth: str, right: bool) -> 
 
 def _write(console: Console, summary: Summary, output: Path) -> None:
     totals = summary.as_dict()
-    output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(totals, indent=2) + "\n")
     table = Table(title="Demo", show_header=False)
     table.add_row("clips", f"{totals['clips']}, {totals['correct']} of them right")

@@ -115,6 +115,11 @@ async def _send(setup: Setup, connect: Dial | None, clock: Clock) -> AsyncGenera
     model, link = setup.model, setup.settings.link
     hello = Hello(protocol=PROTOCOL, model=model.name, digest=model.digest, codecs=codec_names())
     async with connect_cloud(
-        connect, hello, clock=clock, patience_s=link.patience_s, connect_s=link.connect_s
+        connect,
+        hello,
+        clock=clock,
+        patience_s=link.patience_s,
+        connect_s=link.connect_s,
+        answer_s=link.answer_s,
     ) as client:
         yield Send(client, HarmonicMean())

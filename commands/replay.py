@@ -17,7 +17,7 @@ from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError, LinkLost
 from pipeline.items import Status
 from pipeline.ledger import Ledger
-from sinks.jsonl import JsonlSink
+from sinks.jsonl import STDOUT, JsonlSink
 from sources.file import FileSource
 from sources.folder import VideoFile, find_videos
 from stages.capture import capture_in_turn
@@ -52,7 +52,7 @@ def run(settings: DeviceSettings, request: ReplayRequest) -> int:
         try:
             ledger = run_async(partial(_replay, setup, connect, videos, sink, progress))
         except LinkLost as error:
-            raise LinkLost(f"{error}; --resume goes on with what {request.output} lacks") from None
+            raise LinkLost(f"{error}{_hint(request.output)}") from None
     return _finish(ledger, sink, request)
 
 
@@ -73,6 +73,10 @@ async def _replay(
         on_record=progress.advance,
     )
     return await run_device(setup, job, clock, connect)
+
+
+def _hint(output: Path) -> str:
+    return "" if str(output) == STDOUT else f"; --resume goes on with what {output} lacks"
 
 
 def _require_same_model(sink: JsonlSink, model_id: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from pipeline.errors import JanusError
+from transport.untrusted import printable
 
 T = TypeVar("T")
 
@@ -22,6 +23,9 @@ def guarded(work: Callable[[], int], on_interrupt: str = "interrupted") -> int:
         return work()
     except JanusError as error:
         complain(str(error))
+        return USAGE
+    except (OSError, UnicodeError) as error:
+        complain(f"{type(error).__name__}: {error}")
         return USAGE
     except KeyboardInterrupt:
         complain(on_interrupt)
@@ -40,8 +44,8 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def complain(message: str) -> None:
-    """One line on stderr."""
-    print(f"janus: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    """One line on stderr, without characters that would command a terminal."""
+    print(f"janus: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
 
 
 def set_up_logging(verbose: int) -> None:

@@ -52,6 +52,7 @@ class LinkSettings(Settings):
     url: str | None = None
     connect_s: float = Field(default=5.0, gt=0, le=600)
     patience_s: float = Field(default=30.0, ge=0, le=86400)
+    answer_s: float = Field(default=300.0, gt=0, le=86400)
 
 
 class DeviceSettings(Settings):

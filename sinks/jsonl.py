@@ -25,6 +25,8 @@ class JsonlSink:
     """
 
     def __init__(self, path: Path | str, resume: bool = False, overwrite: bool = False) -> None:
+        if resume and str(path) == STDOUT:
+            raise ConfigError("--resume needs a file: what went to standard output cannot be read again")
         if resume and overwrite:
             raise ConfigError(f"{path}: choose either --resume or --overwrite, not both")
         self.written = Written()

@@ -52,11 +52,12 @@ def find_videos(paths: Sequence[Path], pattern: str | None = None) -> list[Video
 
 
 def _under(path: Path, pattern: str | None) -> Iterator[_Found]:
-    if not path.exists():
-        raise ConfigError(f"{path}: no such file or folder")
-    if not path.is_dir():
+    if path.is_file():
         yield _Found(path, Path(path.name))
         return
+    if not path.is_dir():
+        what = "is neither a file nor a folder" if path.exists() else "no such file or folder"
+        raise ConfigError(f"{path}: {what}")
     inside = (file.relative_to(path) for file in _files(path))
     yield from (_Found(path / file, file) for file in sorted(inside) if _chosen(file, pattern))
 
@@ -64,7 +65,8 @@ def _under(path: Path, pattern: str | None) -> Iterator[_Found]:
 def _files(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(parent, name) for name in files if not name.startswith("."))
+        visible = (Path(parent, name) for name in files if not name.startswith("."))
+        yield from (file for file in visible if file.is_file())
 
 
 def _chosen(file: Path, pattern: str | None) -> bool:

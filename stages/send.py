@@ -11,6 +11,7 @@ from transport.client import CloudClient
 from transport.events import Acked, Answered, LinkUp
 
 MS = 1000.0
+CLOUD_PARTS = ("queue", "decode", "tail")
 
 
 class Send:
@@ -55,14 +56,16 @@ class Send:
     def _record(self, answered: Answered) -> Prediction:
         packet, result = answered.packet, answered.result
         uplink_ms = self._uplink_ms.pop(packet.header.clip_id, 0.0)
+        error = result.error or (None if result.classes else "answered without a class")
+        durations_ms = {part: ms for part, ms in result.durations_ms.items() if part in CLOUD_PARTS}
         return Prediction.of(
             clip_of(packet),
-            Status.FAILED if result.error else Status.OK,
-            reason=f"cloud: {result.error}" if result.error else None,
+            Status.FAILED if error else Status.OK,
+            reason=f"cloud: {error}" if error else None,
             classes=tuple(ClassScore(*score) for score in result.classes),
             plan=packet.plan,
             ran=Ran.CLOUD if packet.header.split == 0 else Ran.SPLIT,
-            latency_ms={**packet.latency_ms, "uplink": uplink_ms, **result.durations_ms},
+            latency_ms={**packet.latency_ms, "uplink": uplink_ms, **durations_ms},
             link_mbps=self._bandwidth.mbps,
             link_rtt_ms=self._rtt_ms,
             sent_bytes=len(packet.payload) + len(packet.sizes),

@@ -13,7 +13,7 @@ from pipeline.errors import HandshakeRefused, JanusError, LinkLost, MessageTooLa
 from pipeline.items import Packet
 from transport.background import background
 from transport.backoff import Backoff
-from transport.connection import Dial
+from transport.connection import Connection, Dial
 from transport.events import Answered, Event, LinkDown, LinkUp
 from transport.handshake import HANDSHAKE_S, Link, greet
 from transport.messages import (
@@ -36,6 +36,7 @@ from transport.signal import Signal
 
 PATIENCE_S = 30.0
 CONNECT_S = 5.0
+ANSWER_S = 300.0
 EVENT_CAPACITY = 1024
 FOR_EVER = ("protocol", "model", "digest", "codec")
 
@@ -43,12 +44,15 @@ FOR_EVER = ("protocol", "model", "digest", "codec")
 class CloudClient:
     """A session with the cloud that outlives its links; made by `connect_cloud`."""
 
-    def __init__(self, dial: Dial, hello: Hello, clock: Clock, backoff: Backoff, handshake_s: float) -> None:
+    def __init__(
+        self, dial: Dial, hello: Hello, clock: Clock, backoff: Backoff, *, handshake_s: float, answer_s: float
+    ) -> None:
         self._dial = dial
         self._hello = hello
         self._clock = clock
         self._backoff = backoff
         self._handshake_s = handshake_s
+        self._answer_s = answer_s
         self._outbox = Outbox()
         self._probes = Probes()
         self._changed = Signal()
@@ -206,10 +210,27 @@ class CloudClient:
     async def _receive_all(self, link: Link) -> LinkLost:
         try:
             while True:
-                data = await link.connection.receive()
-                await self._take(link.connection.peer, decode(data, REPLY_LIMIT_BYTES))
+                data = await self._next(link.connection)
+                await self._take(link.connection.peer, self._decoded(link.connection.peer, data))
         except LinkLost as lost:
             return lost
+
+    async def _next(self, connection: Connection) -> bytes:
+        """The next message; LinkLost from a cloud that takes clips and then falls silent."""
+        while True:
+            with anyio.move_on_after(self._answer_s):
+                return await connection.receive()
+            silent_s = self._clock.now() - self._outbox.oldest_sent_at(self._clock.now())
+            if silent_s >= self._answer_s:
+                raise LinkLost(f"{connection.peer}: took {len(self._outbox)} clips and fell silent")
+
+    def _decoded(self, peer: str, data: bytes) -> Message:
+        try:
+            return decode(data, REPLY_LIMIT_BYTES)
+        except MessageTooLarge:
+            raise
+        except ProtocolError as error:
+            raise ProtocolError(f"{peer}: sent what no cloud sends: {error}") from None
 
     async def _take(self, peer: str, message: Message) -> None:
         match message:
@@ -251,14 +272,18 @@ async def connect_cloud(
     patience_s: float = PATIENCE_S,
     connect_s: float = CONNECT_S,
     handshake_s: float = HANDSHAKE_S,
+    answer_s: float = ANSWER_S,
 ) -> AsyncIterator[CloudClient]:
     """A client that is connected, and stays so while the context lasts.
 
     LinkLost when the first link cannot be had within `connect_s`; later ones get `patience_s` each
-    outage. HandshakeRefused, then or later, ends it at once.
+    outage. HandshakeRefused, then or later, ends it at once. A link on which nothing is heard for
+    `answer_s` while clips wait for their answer counts as lost.
     """
     clock, rng = clock or SystemClock(), rng or random.Random()  # noqa: S311 - jitter is no secret
-    client = CloudClient(dial, hello, clock, Backoff(patience_s, rng), handshake_s)
+    client = CloudClient(
+        dial, hello, clock, Backoff(patience_s, rng), handshake_s=handshake_s, answer_s=answer_s
+    )
     with client:
         link = await client.open(Backoff(connect_s, rng))
         try:

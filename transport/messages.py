@@ -4,21 +4,23 @@ import math
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import msgpack
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import MessageTooLarge, ProtocolError
 from pipeline.items import Header, Packet
-from transport.untrusted import one_line, unpack_map
+from transport.untrusted import one_line, printable, unpack_map
 
 PROTOCOL = 1
 HELLO_LIMIT_BYTES = 64 * 1024
 REPLY_LIMIT_BYTES = 1024 * 1024
 
-Name = Annotated[str, Field(min_length=1, max_length=256)]
-ClipId = Annotated[str, Field(min_length=1, max_length=512)]
+MOST_CLIP_ID = 4000
+
+Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(printable)]
+ClipId = Annotated[str, Field(min_length=1, max_length=MOST_CLIP_ID)]
 Spec = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9_+.:-]+$")]
 Specs = Annotated[tuple[Spec, ...], Field(max_length=128)]
-Text = Annotated[str, Field(max_length=2048)]
+Text = Annotated[str, Field(max_length=2048), AfterValidator(printable)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Layer = Annotated[int, Field(ge=0, le=1024)]
 Tokens = Annotated[int, Field(ge=0, le=65536)]
@@ -175,7 +177,7 @@ def validate(fields: dict[str, Any]) -> Message:
 def clip_of(fields: dict[str, Any]) -> str | None:
     """The clip that a refused message was about, as far as can be told."""
     clip_id = fields.get("clip_id")
-    fits = isinstance(clip_id, str) and 0 < len(clip_id) <= 512
+    fits = isinstance(clip_id, str) and 0 < len(clip_id) <= MOST_CLIP_ID
     return clip_id if fits and fields.get("type") == ClipMessage.type else None
 
 

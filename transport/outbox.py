@@ -69,6 +69,12 @@ class Outbox:
         for entry in self._waiting.values():
             entry.sent_at = None
 
+    def oldest_sent_at(self, now: float) -> float:
+        """When the clip that has been under way longest was sent; `now` when none is."""
+        return min(
+            (entry.sent_at for entry in self._waiting.values() if entry.sent_at is not None), default=now
+        )
+
     def oversized(self, limit_bytes: int) -> list[Waiting]:
         """The clips whose message is over `limit_bytes`."""
         return [entry for entry in self._waiting.values() if len(entry.data) > limit_bytes]

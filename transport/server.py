@@ -29,6 +29,7 @@ from transport.messages import (
 )
 from transport.untrusted import one_line, unpack_map
 
+Answer = Result | ErrorMessage
 Check = Callable[[Header, int, int], None]
 
 MAX_BAD_MESSAGES = 16
@@ -47,15 +48,18 @@ class Session:
         self._check = check
         self._bad_messages_left = max_bad_messages
         self._in_flight: set[str] = set()
+        self._unanswered: set[str] = set()
         # Never more than `max_in_flight` clips are unanswered, so this never fills.
         self._deliver, self._arrived = anyio.create_memory_object_stream[Packet](welcome.max_in_flight)
+        # Nor does this: an answer in it still counts as in flight.
+        self._answer_in, self._answer_out = anyio.create_memory_object_stream[Answer](welcome.max_in_flight)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._deliver.close()
-        self._arrived.close()
+        for stream in (self._deliver, self._arrived, self._answer_in, self._answer_out):
+            stream.close()
 
     @property
     def peer(self) -> str:
@@ -63,7 +67,7 @@ class Session:
 
     @property
     def in_flight(self) -> int:
-        """Clips received and not answered yet."""
+        """Clips received whose answer has not gone out yet."""
         return len(self._in_flight)
 
     async def packets(self) -> AsyncIterator[Packet]:
@@ -96,6 +100,14 @@ class Session:
             self.ended = self.ended or str(error)
         finally:
             self._deliver.close()
+
+    async def write(self) -> None:
+        """Send the answers. A device that does not read them holds up nobody but itself."""
+        with suppress(LinkLost):
+            async for answer in self._answer_out:
+                # The device may send its next clip as soon as it has read this.
+                self._in_flight.discard(answer.clip_id or "")
+                await self._send(answer)
 
     async def _take_next(self) -> None:
         try:
@@ -136,6 +148,7 @@ class Session:
             await self._send(problem)
             return
         self._in_flight.add(message.clip_id)
+        self._unanswered.add(message.clip_id)
         await self._send(Ack(clip_id=message.clip_id, num_bytes=num_bytes))
         self._deliver.send_nowait(packet)
 
@@ -168,14 +181,11 @@ class Session:
         if self._bad_messages_left <= 0:
             await self.close("too many messages that cannot be read")
 
-    async def _answer(self, clip_id: str, answer: Result | ErrorMessage) -> bool:
-        if self.ended is not None or clip_id not in self._in_flight:
+    async def _answer(self, clip_id: str, answer: Answer) -> bool:
+        if self.ended is not None or clip_id not in self._unanswered:
             return False
-        self._in_flight.discard(clip_id)
-        try:
-            await self._send(answer)
-        except LinkLost:
-            return False
+        self._unanswered.discard(clip_id)
+        await self._answer_in.send(answer)
         return True
 
     async def _send(self, message: Message) -> None:
@@ -204,7 +214,7 @@ async def open_session(
         hello = await admit(connection, welcome, hello_timeout_s)
         session = Session(connection, hello, welcome, check, max_bad_messages)
         with session:
-            async with background(session.read):
+            async with background(session.read, session.write):
                 yield session
             await session.close("the cloud ended the session")
     finally:

@@ -53,8 +53,10 @@ def unpack_map(data: bytes) -> dict[str, Any]:
             max_map_len=MOST_ITEMS,
             max_ext_len=0,
         )
+    except msgpack.exceptions.StackError:
+        raise ProtocolError("not one bounded msgpack map: nested too deep") from None
     except ValueError as error:
-        raise ProtocolError(f"not one bounded msgpack map: {one_line(error) or 'nested too deep'}") from None
+        raise ProtocolError(f"not one bounded msgpack map: {one_line(error) or 'no msgpack'}") from None
     if not isinstance(value, dict):
         raise ProtocolError(f"a msgpack {type(value).__name__} where a map belongs")
     return value
@@ -64,11 +66,16 @@ def _refuse_extension(code: int, data: bytes) -> Any:
     raise ValueError(f"extension type {code}")
 
 
+def printable(text: str) -> str:
+    """`text` without control characters, which could command the terminal that shows it."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
+
+
 def one_line(value: object, limit: int = 60) -> str:
     """`value` as printable text on one line of at most `limit` characters."""
     if isinstance(value, tuple | dict):
         return f"a {type(value).__name__}"
     cut = value[: limit + 1] if isinstance(value, str | bytes) else value
     text = " ".join(str(cut).split()).encode("ascii", "backslashreplace").decode()
-    text = "".join(char if char.isprintable() else "?" for char in text)
+    text = printable(text)
     return text if len(text) <= limit else text[: limit - 3] + "..."

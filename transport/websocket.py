@@ -87,7 +87,8 @@ def cloud_url(text: str) -> URL:
     """The URL of a cloud, such as ws://cloud.example:8765; the path is added where there is none."""
     try:
         url = URL(text)
-        fits = url.scheme in ("ws", "wss") and bool(url.host) and bool(url.port)
+        host = (url.host or "").encode("idna")
+        fits = url.scheme in ("ws", "wss") and bool(host) and b" " not in host and bool(url.port)
     except ValueError:
         fits = False
     if not fits:
@@ -227,9 +228,10 @@ async def serve(
     try:
         try:
             await site.start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise ConfigError(
-                f"cannot listen on {host}:{port}: {error.strerror}; choose another port"
+                f"cannot listen on {host}:{port}: {reason}; choose another port or host"
             ) from None
         yield Address(host, runner.addresses[0][1])
     finally:

@@ -6,7 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import HandshakeRefused, JanusError, LinkError, LinkLost, MessageTooLarge, ProtocolError
-from tests.transport.world import HELLO, WELCOME, EchoCloud, TurnedClock, acks, answers, connected, packet
+from tests.transport.world import (
+    HELLO,
+    WELCOME,
+    EchoCloud,
+    TurnedClock,
+    accept_all,
+    acks,
+    answers,
+    connected,
+    packet,
+)
 from transport.connection import Connection
 from transport.events import Acked, Answered, Event, LinkDown, LinkUp
 from transport.memory import MemoryConnection, memory_link
@@ -24,6 +34,7 @@ from transport.messages import (
     decode,
     encode,
 )
+from transport.server import open_session
 
 
 async def test_a_clip_is_acknowledged_then_answered_with_its_own_packet() -> None:
@@ -103,6 +114,34 @@ async def test_patience_runs_out() -> None:
                 await client.submit(packet())
     assert 20 < clock.now() <= 30
     assert max(clock.slept) <= 2 and len(set(clock.slept)) == len(clock.slept)
+
+
+async def test_a_cloud_that_takes_clips_and_falls_silent_is_a_lost_link() -> None:
+    clock = TurnedClock()
+
+    class MuteCloud(EchoCloud):
+        async def serve(self, connection: Connection) -> None:
+            async with open_session(connection, self.welcome, accept_all) as session:
+                _ = [clock.turn(10.0) async for _ in session.packets()]
+
+    async with anyio.create_task_group() as group:
+        cloud = MuteCloud(group)
+        async with connected(cloud, clock=clock, patience_s=0, answer_s=0.01) as client:
+            await client.submit(packet())
+            with pytest.raises(LinkLost, match="took 1 clips and fell silent; gave up after 0 s"):
+                _ = [event async for event in client.events()]
+
+
+async def test_an_idle_link_is_not_a_silent_one() -> None:
+    async with anyio.create_task_group() as group:
+        cloud = EchoCloud(group)
+        async with connected(cloud, answer_s=0.001) as client:
+            await anyio.sleep(0.02)
+            await client.submit(packet())
+            with anyio.fail_after(5):
+                events = await drained(client)
+    assert sum(isinstance(event, Answered) for event in events) == 1
+    assert len(cloud.links) == 1
 
 
 async def test_submit_that_waits_hears_of_the_end() -> None:

@@ -41,7 +41,7 @@ async def sent(device: MemoryConnection, number: int, **changed: object) -> None
 @asynccontextmanager
 async def session_of(**options: object) -> AsyncIterator[tuple[MemoryConnection, Session]]:
     """A device's end after its handshake, and the session that serves it."""
-    device, cloud = memory_link()
+    device, cloud = memory_link(capacity=options.pop("capacity", 64))  # type: ignore[arg-type]
     await device.send(encode(HELLO))
     check = options.pop("check", accept_all)
     async with open_session(cloud, WELCOME, check, **options) as session:  # type: ignore[arg-type]
@@ -160,7 +160,23 @@ async def test_a_result_for_a_device_that_just_left_is_dropped() -> None:
         await sent(device, 1)
         await anext(session.packets())
         device.cut()
+        await anyio.wait_all_tasks_blocked()
         assert not await session.send_result(Result(clip_id="street/000001"))
+
+
+async def test_a_device_that_reads_nothing_holds_up_nobody_who_answers_it() -> None:
+    numbers = range(WELCOME.max_in_flight)
+    async with session_of(capacity=len(numbers)) as (device, session):
+        for number in numbers:
+            await sent(device, number)
+        clips = session.packets()
+        names = [(await anext(clips)).header.clip_id for _ in numbers]
+        with anyio.fail_after(5):
+            for name in names:
+                assert await session.send_result(Result(clip_id=name))
+                assert not await session.send_result(Result(clip_id=name))
+        told = [await received(device) for _ in range(2 * len(numbers))]
+        assert [message.clip_id for message in told if isinstance(message, Result)] == names
 
 
 async def test_a_message_over_the_limit_ends_the_session_with_a_reason() -> None:

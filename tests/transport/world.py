@@ -39,9 +39,12 @@ class TurnedClock(SystemClock):
     def now(self) -> float:
         return self._now
 
+    def turn(self, seconds: float) -> None:
+        self._now += seconds
+
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self._now += seconds
+        self.turn(seconds)
         await anyio.lowlevel.checkpoint()
 
 
