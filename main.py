@@ -32,6 +32,9 @@ class Dtype(StrEnum):
     INT8 = "int8"
 
 
+PLANNING = "How plans are chosen"
+BY_HAND = "One plan for every clip"
+
 Model = Annotated[str, typer.Option("--model", help="Model name; see docs/models.md.")]
 Weights = Annotated[
     str | None,
@@ -45,13 +48,72 @@ Verbose = Annotated[
     int, typer.Option("-v", "--verbose", count=True, help="Say what happens; -vv every detail.")
 ]
 Cloud = Annotated[str | None, typer.Option("--cloud", help="Where the cloud listens: ws://host:port.")]
+Policy = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        help="Who plans: janus+, janus, device-only, cloud-only or mixed. [janus+]",
+        rich_help_panel=PLANNING,
+    ),
+]
+Levels = Annotated[
+    Path | None,
+    typer.Option(
+        "--levels", help="Measured accuracy of prunings and codecs (YAML).", rich_help_panel=PLANNING
+    ),
+]
+Tolerance = Annotated[
+    float,
+    typer.Option(
+        "--accuracy-tolerance",
+        min=0,
+        max=1,
+        help="Levels this close count as equal, and the fastest of them is taken.",
+        rich_help_panel=PLANNING,
+    ),
+]
+MaxLoss = Annotated[
+    float | None,
+    typer.Option(
+        "--max-accuracy-loss",
+        min=0,
+        max=1,
+        help="Go no further below the best level; needs --levels.",
+        rich_help_panel=PLANNING,
+    ),
+]
+PixelsStay = Annotated[
+    bool,
+    typer.Option("--pixels-stay", help="Never send pixels (no split 0).", rich_help_panel=PLANNING),
+]
+Codecs = Annotated[
+    str | None,
+    typer.Option("--codecs", help="Codecs to choose from: png,jpeg:90,int8+zstd.", rich_help_panel=PLANNING),
+]
+ProfileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--profile",
+        help="Latency profile of this machine. [measured at the first start]",
+        rich_help_panel=PLANNING,
+    ),
+]
+PriorMbps = Annotated[
+    float,
+    typer.Option("--prior-mbps", help="Bandwidth to expect before any was seen.", rich_help_panel=PLANNING),
+]
 PruningOption = Annotated[
-    str, typer.Option("--pruning", help="none, exponential:A, uniform:R, falling:M or rising:M.")
+    str | None,
+    typer.Option(
+        "--pruning", help="none, exponential:A, uniform:R, falling:M or rising:M.", rich_help_panel=BY_HAND
+    ),
 ]
 Split = Annotated[
     int | None,
     typer.Option(
-        "--split", help="Cut after this layer; 0 all in the cloud, N + 1 all on the device. [middle]"
+        "--split",
+        help="Cut after this layer; 0 all in the cloud, N + 1 all on the device. [middle]",
+        rich_help_panel=BY_HAND,
     ),
 ]
 Codec = Annotated[
@@ -60,7 +122,12 @@ Codec = Annotated[
         "--codec",
         help="raw, png, jpeg:Q or h264:CRF at split 0, else float32, float16, int8 or int4, with +zstd, "
         "+lz4 or +lzw. [int8+zstd; at split 0 h264:23, for images jpeg:90]",
+        rich_help_panel=BY_HAND,
     ),
+]
+DeviceOnly = Annotated[
+    bool,
+    typer.Option("--device-only", help="Run all layers here; needs no cloud.", rich_help_panel=BY_HAND),
 ]
 Stride = Annotated[int, typer.Option("--stride", min=1, help="Take every n-th frame of the source.")]
 Hop = Annotated[
@@ -92,6 +159,7 @@ def cloud(
         int, typer.Option("--max-in-flight", min=1, help="Clips a device may have open.")
     ] = 8,
     max_batch: Annotated[int, typer.Option("--max-batch", min=1, help="Clips that may share a batch.")] = 8,
+    profile: ProfileOption = None,
     top_k: TopK = 5,
     verbose: Verbose = 0,
 ) -> None:
@@ -112,6 +180,7 @@ def cloud(
             max_message_bytes=round(max_message_mb * 1e6),
             max_in_flight=max_in_flight,
             max_batch=max_batch,
+            profile=profile,
             top_k=top_k,
         )
         return run(settings)
@@ -135,12 +204,22 @@ def replay(
     pattern: Annotated[
         str | None, typer.Option("--pattern", help="Names to take from folders: '*.mp4'.")
     ] = None,
-    pruning: PruningOption = "none",
+    in_flight: Annotated[
+        int | None,
+        typer.Option("--in-flight", min=1, help="Clips between plan and record at once. [no bound]"),
+    ] = None,
+    policy: Policy = None,
+    levels: Levels = None,
+    accuracy_tolerance: Tolerance = 0.01,
+    max_accuracy_loss: MaxLoss = None,
+    pixels_stay: PixelsStay = False,
+    codecs: Codecs = None,
+    profile: ProfileOption = None,
+    prior_mbps: PriorMbps = 10.0,
+    pruning: PruningOption = None,
     split: Split = None,
     codec: Codec = None,
-    device_only: Annotated[
-        bool, typer.Option("--device-only", help="Run all layers here; needs no cloud.")
-    ] = False,
+    device_only: DeviceOnly = False,
     stride: Stride = 1,
     hop: Hop = None,
     rate: Rate = None,
@@ -166,8 +245,11 @@ def replay(
         settings = _device_settings(
             model={"name": model, "weights": weights, "dtype": dtype, "device": device, "threads": threads},
             clips={"stride": stride, "hop": hop, "rate": rate},
-            plan={"pruning": pruning, "split": split, "codec": codec, "device_only": device_only},
-            link={"url": cloud, "patience_s": patience},
+            plan=_plan(policy, levels, accuracy_tolerance, max_accuracy_loss, pixels_stay, codecs)
+            | {"pruning": pruning, "split": split, "codec": codec, "device_only": device_only},
+            link={"url": cloud, "patience_s": patience, "prior_mbps": prior_mbps},
+            profile=profile,
+            in_flight=in_flight,
             sla_ms=sla_ms,
             top_k=top_k,
         )
@@ -186,9 +268,18 @@ def device(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write JSON lines here; - is stdout.")
     ] = None,
-    pruning: PruningOption = "none",
+    policy: Policy = None,
+    levels: Levels = None,
+    accuracy_tolerance: Tolerance = 0.01,
+    max_accuracy_loss: MaxLoss = None,
+    pixels_stay: PixelsStay = False,
+    codecs: Codecs = None,
+    profile: ProfileOption = None,
+    prior_mbps: PriorMbps = 10.0,
+    pruning: PruningOption = None,
     split: Split = None,
     codec: Codec = None,
+    device_only: DeviceOnly = False,
     stride: Stride = 1,
     hop: Hop = None,
     rate: Rate = None,
@@ -211,8 +302,10 @@ def device(
         settings = _device_settings(
             model={"name": model, "weights": weights, "dtype": dtype, "device": device, "threads": threads},
             clips={"stride": stride, "hop": hop, "rate": rate},
-            plan={"pruning": pruning, "split": split, "codec": codec},
-            link={"url": cloud},
+            plan=_plan(policy, levels, accuracy_tolerance, max_accuracy_loss, pixels_stay, codecs)
+            | {"pruning": pruning, "split": split, "codec": codec, "device_only": device_only},
+            link={"url": cloud, "prior_mbps": prior_mbps},
+            profile=profile,
             sla_ms=sla_ms,
             top_k=top_k,
         )
@@ -243,6 +336,21 @@ def demo(
     sys.exit(guarded(work))
 
 
+@app.command()
+def explain(
+    results: Annotated[Path, typer.Argument(help="Result file of replay or device.", show_default=False)],
+    clip_id: Annotated[str, typer.Argument(help="Which clip.", show_default=False)],
+) -> None:
+    """Say why a clip got the plan that it got, from its record."""
+
+    def work() -> int:
+        from commands.explain import run
+
+        return run(results, clip_id)
+
+    sys.exit(guarded(work))
+
+
 @app.command("train-sample")
 def train_sample(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the weights go.")] = Path(
@@ -268,6 +376,24 @@ def train_sample(
         )
 
     sys.exit(guarded(work, "interrupted; --resume goes on from the last checkpoint"))
+
+
+def _plan(
+    policy: str | None,
+    levels: Path | None,
+    accuracy_tolerance: float,
+    max_accuracy_loss: float | None,
+    pixels_stay: bool,
+    codecs: str | None,
+) -> dict[str, object]:
+    return {
+        "policy": policy,
+        "levels": levels,
+        "accuracy_tolerance": accuracy_tolerance,
+        "max_accuracy_loss": max_accuracy_loss,
+        "pixels_stay": pixels_stay,
+        "codecs": tuple(codecs.split(",")) if codecs else (),
+    }
 
 
 def _device_settings(model: dict[str, object], **groups: object) -> "DeviceSettings":

@@ -8,6 +8,7 @@ from functools import partial
 import anyio
 
 from commands.plan import load_model
+from commands.profiling.cache import load_or_make
 from commands.runtime import OK, run_async
 from configs.settings import CloudSettings
 from models import SplitViT
@@ -15,6 +16,7 @@ from pipeline.clock import Clock, SystemClock
 from pipeline.runner import Pipeline
 from pipeline.stage import Stage
 from pipeline.worker import Worker
+from scheduling.profile import Profile
 from stages.postprocess import Postprocess, deliver
 from stages.receive import Arrival, Receive
 from stages.tail_infer import TailInfer
@@ -32,7 +34,8 @@ MAX_SESSIONS = 64
 def run(settings: CloudSettings) -> int:
     """Load the model, listen, and serve; exit status 0 after SIGINT or SIGTERM."""
     model = load_model(settings.model)
-    return run_async(partial(_serve, settings, model))
+    profile = load_or_make(model, settings.model, settings.profile)
+    return run_async(partial(_serve, settings, model, profile))
 
 
 class Reception:
@@ -69,11 +72,12 @@ class Reception:
 
 @asynccontextmanager
 async def open_reception(
-    settings: CloudSettings, model: SplitViT, clock: Clock
+    settings: CloudSettings, model: SplitViT, clock: Clock, profile: Profile | None = None
 ) -> AsyncGenerator[Reception, None]:
-    """The cloud's pipeline, running behind a reception that any transport can bring devices to."""
+    """The cloud's pipeline, running behind a reception that any transport can bring devices to; devices
+    that choose their plans need its `profile`."""
     service = TailService(model, settings.top_k)
-    reception = Reception(service, _welcome(settings, model), clock, settings.max_in_flight)
+    reception = Reception(service, _welcome(settings, model, profile), clock, settings.max_in_flight)
     with Worker("model") as model_worker, Worker("codec") as codec_worker:
         tail = TailInfer(service, model_worker, clock, settings.max_batch)
         stages = [
@@ -85,9 +89,9 @@ async def open_reception(
             yield reception
 
 
-async def _serve(settings: CloudSettings, model: SplitViT) -> int:
+async def _serve(settings: CloudSettings, model: SplitViT, profile: Profile) -> int:
     async with (
-        open_reception(settings, model, SystemClock()) as reception,
+        open_reception(settings, model, SystemClock(), profile) as reception,
         serve(
             settings.host,
             settings.port,
@@ -102,7 +106,7 @@ async def _serve(settings: CloudSettings, model: SplitViT) -> int:
     return OK
 
 
-def _welcome(settings: CloudSettings, model: SplitViT) -> Welcome:
+def _welcome(settings: CloudSettings, model: SplitViT, profile: Profile | None) -> Welcome:
     return Welcome(
         protocol=PROTOCOL,
         model=model.name,
@@ -110,6 +114,7 @@ def _welcome(settings: CloudSettings, model: SplitViT) -> Welcome:
         max_message_bytes=settings.max_message_bytes,
         max_in_flight=settings.max_in_flight,
         codecs=codec_names(),
+        profile=None if profile is None else profile.model_dump(mode="json"),
     )
 
 

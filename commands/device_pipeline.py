@@ -1,6 +1,6 @@
 """The device's pipeline, from sources to sinks, for replay and for live sources."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,12 +13,14 @@ from models import SplitViT
 from pipeline.channel import Channel, Overflow
 from pipeline.clock import Clock
 from pipeline.errors import ConfigError
-from pipeline.items import Prediction
+from pipeline.in_flight import InFlight
+from pipeline.items import Clip, Planned, Prediction
 from pipeline.ledger import Ledger
 from pipeline.runner import Pipeline
 from pipeline.stage import Stage, dropped, per_clip
 from pipeline.worker import Worker
-from scheduling.bandwidth import HarmonicMean
+from scheduling.link import LinkRules, LinkTracker
+from scheduling.situation import Situation
 from sinks.base import Sink
 from sources.base import FrameGeometry
 from sources.clips import ClipSettings
@@ -26,9 +28,11 @@ from stages.capture import Captured
 from stages.clip_batch import ClipBatch
 from stages.compress import Compress
 from stages.head_infer import HeadInfer
-from stages.schedule import Schedule
-from stages.send import Send, nothing_to_send
-from transport.client import connect_cloud
+from stages.probe import Probe
+from stages.schedule import Schedule, ScheduleReplay
+from stages.send import KeepHere, Send
+from transport.background import background
+from transport.client import CloudClient, connect_cloud
 from transport.codecs import codec_names
 from transport.connection import Dial
 from transport.messages import PROTOCOL, Hello
@@ -66,7 +70,7 @@ def clip_settings(settings: DeviceSettings, model: SplitViT) -> ClipSettings:
 
 def dial_for(setup: Setup) -> Dial | None:
     """How to reach the cloud; None for a plan that never leaves the device. ConfigError without a URL."""
-    if not setup.policy.needs_cloud:
+    if not setup.needs_cloud:
         return None
     url = setup.settings.link.url
     if url is None:
@@ -80,22 +84,34 @@ def dial_for(setup: Setup) -> Dial | None:
 async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None) -> Ledger:
     """Run `job` to its end and return the balance; the sinks are open before and stay open after."""
     settings, model = setup.settings, setup.model
-    ledger = Ledger(settings.sla_ms)
+    ledger, in_flight = Ledger(settings.sla_ms), InFlight(None if job.live else settings.in_flight)
+    situation = Situation(LinkTracker(LinkRules(prior_mbps=settings.link.prior_mbps)))
+
+    def recorded(record: Prediction) -> None:
+        in_flight.leave(record.clip_id)
+        job.on_record(record)
+
     async with AsyncExitStack() as stack:
         model_worker, codec_worker, sink_worker = (
             stack.enter_context(Worker(name)) for name in ("model", "codec", "sinks")
         )
         delivery = Delivery(
-            ledger, job.sinks, worker=sink_worker, clock=clock, model_id=model.id, on_record=job.on_record
+            ledger, job.sinks, worker=sink_worker, clock=clock, model_id=model.id, on_record=recorded
         )
-        send = await stack.enter_async_context(_send(setup, connect, clock))
+        client = await stack.enter_async_context(_client(setup, connect, situation, clock))
+        policy = await codec_worker.run(setup.policy, client.welcome.profile if client else None)
         batch = ClipBatch(clip_settings(settings, model), ledger, clock, settings.sla_ms, job.done)
+        live = Schedule(policy, situation, clock)
+        schedule: Callable[[Clip], Awaitable[Planned]] = (
+            live if job.live else ScheduleReplay(live, ledger, in_flight, clock, settings.sla_ms)
+        )
+        send = Send(client, situation, policy, clock) if client else None
         stages = [
             Stage("clip_batch", batch.run, capacity=2 * model.clip_frames),
-            _schedule_stage(per_clip(Schedule(setup.policy, clock)), job.live),
-            Stage("head_infer", per_clip(HeadInfer(model, model_worker, clock, settings.top_k))),
+            _schedule_stage(per_clip(schedule), job.live),
+            Stage("head_infer", per_clip(HeadInfer(model, model_worker, clock, settings.top_k)), capacity=1),
             Stage("compress", per_clip(Compress(codec_worker, clock))),
-            Stage("send", send.run if send else nothing_to_send),
+            Stage("send", send.run if send else KeepHere(situation, clock).run),
         ]
         await Pipeline(job.inlets, stages, delivery, [send.answers()] if send else []).run()
     return ledger
@@ -108,18 +124,25 @@ def _schedule_stage(run: StageRun, live: bool) -> Stage:
 
 
 @asynccontextmanager
-async def _send(setup: Setup, connect: Dial | None, clock: Clock) -> AsyncGenerator[Send | None, None]:
+async def _client(
+    setup: Setup, connect: Dial | None, situation: Situation, clock: Clock
+) -> AsyncGenerator[CloudClient | None, None]:
+    """A session with the cloud whose every message `situation` hears of; None without a cloud."""
     if connect is None:
         yield None
         return
     model, link = setup.model, setup.settings.link
     hello = Hello(protocol=PROTOCOL, model=model.name, digest=model.digest, codecs=codec_names())
-    async with connect_cloud(
-        connect,
-        hello,
-        clock=clock,
-        patience_s=link.patience_s,
-        connect_s=link.connect_s,
-        answer_s=link.answer_s,
-    ) as client:
-        yield Send(client, HarmonicMean())
+    async with (
+        connect_cloud(
+            connect,
+            hello,
+            clock=clock,
+            watch=situation,
+            patience_s=link.patience_s,
+            connect_s=link.connect_s,
+            answer_s=link.answer_s,
+        ) as client,
+        background(Probe(client, situation, clock).run),
+    ):
+        yield client

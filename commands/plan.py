@@ -1,34 +1,92 @@
-"""From what was asked for on the command line to the plan that runs."""
+"""From what was asked for on the command line to who chooses the plans."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import yaml
+
+from commands.profiling.cache import load_or_make
 from configs.settings import DeviceSettings, ModelSettings, PlanSettings
 from models import SplitViT, configure_threads, create_model
 from models.create import ships_weights
 from pipeline.errors import ConfigError
 from pipeline.items import Plan
-from scheduling.policies import FixedPolicy
+from scheduling.levels import Level, parse_levels
+from scheduling.policies import JANUS_PLUS, Choice, Codecs, FixedPolicy, ScheduledPolicy, make_policy
+from scheduling.profile import Profile, parse_profile
 from scheduling.pruning import parse_pruning
 from transport.codecs import get_codec
 
 TOKENS_CODEC = "int8+zstd"
 CLIP_CODEC = "h264:23"
 IMAGE_CODEC = "jpeg:90"
+PAPER_CODECS = Codecs(("float32+lzw",), ("raw+lzw",))
+TOKENS_CODECS = ("float32+zstd", "float16+zstd", "int8+zstd", "int4+zstd")
+PIXELS_CODECS = ("png", "jpeg:95", "jpeg:90", "jpeg:80")
+CLIP_CODECS = ("h264:18", "h264:23")
+RESCUE_MARGIN_MS = None  # the device does not finish clips by itself yet
+MOST_PRUNINGS = 30
+
+Policy = FixedPolicy | ScheduledPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A device's settings, and the model and policy made from them."""
+    """A device's settings, the model, and what its policy will be made from: `profile` is None where the
+    plan is fixed, `levels` where nobody measured them."""
 
     settings: DeviceSettings
     model: SplitViT
-    policy: FixedPolicy
+    profile: Profile | None = None
+    levels: tuple[Level, ...] | None = None
+
+    @property
+    def needs_cloud(self) -> bool:
+        """Whether a clip may leave the device."""
+        plan = self.settings.plan
+        if plan.fixed:
+            return fixed_policy(plan, self.model).needs_cloud
+        return plan.policy != "device-only"
+
+    def policy(self, cloud: Mapping[str, Any] | None) -> Policy:
+        """The policy, given the profile that the cloud sent; takes up to a second. ConfigError where the
+        cloud sent none, or one that fits another model."""
+        plan = self.settings.plan
+        if self.profile is None:
+            return fixed_policy(plan, self.model)
+        if cloud is None and self.needs_cloud:
+            raise ConfigError("the cloud sent no profile of itself; name the plan with --split")
+        far = self.profile if cloud is None else parse_profile(cloud, "the cloud")
+        choice = Choice(
+            device=self.profile,
+            cloud=far,
+            codecs=_codecs(plan, self.model, self.profile, far),
+            levels=self.levels,
+            tolerance=plan.accuracy_tolerance,
+            max_accuracy_loss=plan.max_accuracy_loss,
+            pixels_stay=plan.pixels_stay,
+            rescue_margin_ms=RESCUE_MARGIN_MS,
+            prunings=MOST_PRUNINGS,
+        )
+        return make_policy(plan.policy or JANUS_PLUS, choice)
 
 
 def set_up(settings: DeviceSettings) -> Setup:
-    """Load the model and check the plan against it."""
+    """Load the model, and its profile unless the plan is fixed; check the plan against it."""
+    plan = settings.plan
+    if plan.fixed and (plan.policy or plan.levels or plan.pixels_stay):
+        raise ConfigError(
+            "a plan that is named (--pruning, --split, --codec, --device-only) leaves nothing to choose: "
+            "drop it, or --policy, --levels and --pixels-stay"
+        )
     model = load_model(settings.model)
-    return Setup(settings, model, fixed_policy(settings.plan, model))
+    if plan.fixed:
+        fixed_policy(plan, model)
+        return Setup(settings, model)
+    levels = None if plan.levels is None else tuple(read_levels(plan.levels, model))
+    return Setup(settings, model, load_or_make(model, settings.model, settings.profile), levels)
 
 
 def load_model(settings: ModelSettings) -> SplitViT:
@@ -42,13 +100,44 @@ def load_model(settings: ModelSettings) -> SplitViT:
     return create_model(settings.name, weights=settings.weights, dtype=settings.dtype, device=settings.device)
 
 
+def read_levels(path: Path, model: SplitViT) -> list[Level]:
+    """The levels of a YAML or JSON file; ConfigError names what is wrong and where."""
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be read as a level file: {error}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: a level file is a map with the keys model and levels")
+    levels = parse_levels(data, str(path), model.name, model.num_layers, model.num_tokens)
+    for level in levels:
+        if level.codec is not None:
+            get_codec(level.codec)
+    return levels
+
+
 def fixed_policy(settings: PlanSettings, model: SplitViT) -> FixedPolicy:
     """The policy of a plan given by hand; ConfigError where its parts do not fit the model or each other."""
-    pruning = parse_pruning(settings.pruning, model.num_layers, model.num_tokens)
+    pruning = parse_pruning(settings.pruning or "none", model.num_layers, model.num_tokens)
     split = _split(settings, model)
     codec = settings.codec or _default_codec(split, model)
     _require_kind(codec, split, model)
     return FixedPolicy(Plan(pruning, split, codec), model.num_layers)
+
+
+def _codecs(plan: PlanSettings, model: SplitViT, device: Profile, cloud: Profile) -> Codecs:
+    """The codecs that a policy may use: those asked for, or its own that both profiles know."""
+    if plan.codecs:
+        kinds = {name: get_codec(name).kind for name in plan.codecs}
+        tokens = tuple(name for name, kind in kinds.items() if kind == "tokens")
+        return Codecs(tokens, tuple(name for name in kinds if name not in tokens))
+    if plan.policy not in (None, JANUS_PLUS):
+        return PAPER_CODECS
+    known = device.codecs.keys() & cloud.codecs.keys()
+    pixels = PIXELS_CODECS + (CLIP_CODECS if model.clip_frames > 1 else ())
+    return Codecs(
+        tuple(name for name in TOKENS_CODECS if name in known),
+        tuple(name for name in pixels if name in known),
+    )
 
 
 def _split(settings: PlanSettings, model: SplitViT) -> int:

@@ -1,5 +1,6 @@
 """The typed schema of everything that can be set."""
 
+from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -38,12 +39,24 @@ class ClipSettings(Settings):
 
 
 class PlanSettings(Settings):
-    """The plan for every clip. `split` None means in the middle of the model."""
+    """Who chooses the plan of a clip: `policy`, or the user, who names any of `pruning`, `split` and
+    `codec` (or `device_only`) for every clip; then `split` None means in the middle of the model."""
 
-    pruning: str = "none"
+    policy: Literal["janus+", "janus", "device-only", "cloud-only", "mixed"] | None = None
+    pruning: str | None = None
     split: int | None = Field(default=None, ge=0, le=1000)
     codec: str | None = None
     device_only: bool = False
+    codecs: tuple[str, ...] = ()
+    levels: Path | None = None
+    accuracy_tolerance: float = Field(default=0.01, ge=0, le=1)
+    max_accuracy_loss: float | None = Field(default=None, ge=0, le=1)
+    pixels_stay: bool = False
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every clip gets the plan that the user named."""
+        return self.device_only or any(part is not None for part in (self.pruning, self.split, self.codec))
 
 
 class LinkSettings(Settings):
@@ -53,6 +66,7 @@ class LinkSettings(Settings):
     connect_s: float = Field(default=5.0, gt=0, le=600)
     patience_s: float = Field(default=30.0, ge=0, le=86400)
     answer_s: float = Field(default=300.0, gt=0, le=86400)
+    prior_mbps: float = Field(default=10.0, gt=0, le=1e6)
 
 
 class DeviceSettings(Settings):
@@ -62,6 +76,8 @@ class DeviceSettings(Settings):
     clips: ClipSettings = ClipSettings()
     plan: PlanSettings = PlanSettings()
     link: LinkSettings = LinkSettings()
+    profile: Path | None = None
+    in_flight: int | None = Field(default=None, ge=1, le=1024)
     sla_ms: float | None = Field(default=None, gt=0)
     top_k: int = Field(default=5, ge=1, le=1000)
 
@@ -75,6 +91,7 @@ class CloudSettings(Settings):
     max_message_bytes: int = Field(default=16 * MEGABYTE, ge=1024, le=1000 * MEGABYTE)
     max_in_flight: int = Field(default=8, ge=1, le=1024)
     max_batch: int = Field(default=8, ge=1, le=256)
+    profile: Path | None = None
     top_k: int = Field(default=5, ge=1, le=256)
 
 

@@ -1,6 +1,7 @@
 """Token merging (Bolya et al., ToMe, 2023) that touches only the rows it changes."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -42,28 +43,65 @@ def merge(tokens: Tokens, keys: Tensor, removed: int, prefix: int) -> Tokens:
     return _average(tokens, match_tokens(keys, removed, prefix))
 
 
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The part of a match that no token decides, for one batch shape: rows of the flattened tokens.
+
+    `even`, `odd` and `landing` [B, 1] are each clip's first of those, `prefix` [B, p] and `odds`
+    [B, o] are rows that always stay.
+    """
+
+    even: Tensor
+    odd: Tensor
+    landing: Tensor
+    prefix: Tensor
+    odds: Tensor
+
+
 def match_tokens(keys: Tensor, removed: int, prefix: int) -> Match:
     """Bipartite matching of even with odd tokens by the cosine of their mean keys. ToMe, section 3."""
     batch, _, n, _ = keys.shape
-    even, odd = (prefix + 1) // 2 * 2, prefix // 2 * 2 + 1
-    metric = _unit(keys.detach().sum(1, dtype=torch.float32))
-    best, partner = (metric[:, even::2] @ metric[:, odd::2].transpose(1, 2)).max(-1)
-    ranked = best.argsort(dim=-1, descending=True)
+    frame = _frame(batch, n, removed, prefix, keys.device)
+    scores = _scores(keys, prefix)
+    ranked = scores.amax(-1).argsort(dim=-1, descending=True)
     chosen, spared = ranked[:, :removed], ranked[:, removed:].sort(dim=-1).values
-    into = partner.gather(1, chosen)
-    before, after = _rows(batch, n, keys.device), _rows(batch, n - removed, keys.device)
-    evens, odds = before[:, even::2], before[:, odd::2]
+    # the whole matrix is asked for its maxima only: where they lie costs ten times as much to find
+    into = scores.gather(1, chosen.unsqueeze(-1).expand(-1, -1, scores.shape[2])).argmax(-1)
+    evens = torch.add(frame.even, spared, alpha=2)
     return Match(
-        source=evens.gather(1, chosen).flatten(),
-        target=odds.gather(1, into).flatten(),
-        landing=after[:, prefix + spared.shape[1] :].gather(1, into).flatten(),
-        kept=torch.cat([before[:, :prefix], evens.gather(1, spared), odds], dim=1).flatten(),
+        source=torch.add(frame.even, chosen, alpha=2).view(-1),
+        target=torch.add(frame.odd, into, alpha=2).view(-1),
+        landing=torch.add(frame.landing, into).view(-1),
+        kept=torch.cat([frame.prefix, evens, frame.odds], dim=1).view(-1),
     )
 
 
-def _rows(batch: int, n: int, device: torch.device) -> Tensor:
-    """Where the tokens [B, n] lie once they are flattened."""
-    return torch.arange(batch * n, device=device).view(batch, n)
+@lru_cache(maxsize=256)
+def _frame(batch: int, n: int, removed: int, prefix: int, device: torch.device) -> _Frame:
+    even, odd = _first_even(prefix), _first_odd(prefix)
+    # a cached tensor serves training as well, which takes none that inference mode has made
+    with torch.inference_mode(False):
+        before = torch.arange(batch * n, device=device).view(batch, n)
+        after = torch.arange(0, batch * (n - removed), n - removed, device=device).view(batch, 1)
+        spared = len(range(even, n, 2)) - removed
+        first = before[:, :1]
+        return _Frame(
+            first + even, first + odd, after + prefix + spared, before[:, :prefix], before[:, odd::2]
+        )
+
+
+def _first_even(prefix: int) -> int:
+    return (prefix + 1) // 2 * 2
+
+
+def _first_odd(prefix: int) -> int:
+    return prefix // 2 * 2 + 1
+
+
+def _scores(keys: Tensor, prefix: int) -> Tensor:
+    """Cosines [B, evens, odds] of the keys' means over the heads."""
+    metric = _unit(keys.detach().sum(1, dtype=torch.float32))
+    return torch.bmm(metric[:, _first_even(prefix) :: 2], metric[:, _first_odd(prefix) :: 2].mT)
 
 
 def _unit(rows: Tensor) -> Tensor:

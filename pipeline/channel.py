@@ -35,7 +35,7 @@ class Channel(Generic[T]):
     async def send(self, item: T) -> T | None:
         """Put `item` in; returns the item that had to leave for it, if one had to."""
         if self._overflow is Overflow.BLOCK:
-            await self._sender.send(item)
+            await self._send_or_wait(item)
             return None
         await anyio.lowlevel.checkpoint()
         try:
@@ -45,6 +45,14 @@ class Channel(Generic[T]):
             self._sender.send_nowait(item)
             return oldest
         return None
+
+    async def _send_or_wait(self, item: T) -> None:
+        # Where there is room, a turn of the loop would only delay the item. Who sends on and on still
+        # gives way, because the room runs out.
+        try:
+            self._sender.send_nowait(item)
+        except anyio.WouldBlock:
+            await self._sender.send(item)
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self._receiver

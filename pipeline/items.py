@@ -74,10 +74,41 @@ class Pruning:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """What is known when a plan is chosen: `budget_ms` until the deadline; the link's estimate; how long
+    device, link and cloud stay busy with earlier clips; how much slower than its profile each machine is
+    now. `connected` False: there is no link."""
+
+    budget_ms: float = math.inf
+    mbps: float = 10.0
+    rtt_ms: float = 0.0
+    device_wait_ms: float = 0.0
+    link_wait_ms: float = 0.0
+    cloud_wait_ms: float = 0.0
+    device_factor: float = 1.0
+    cloud_factor: float = 1.0
+    connected: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A plan that was near when another was chosen: in which respect, whether it is of a "better", the
+    "same" or a "worse" accuracy level, and its expected latency."""
+
+    what: str
+    level: str
+    pruning: Pruning
+    split: int
+    codec: str
+    expected_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How to run one clip. `split` 0 sends pixels; 1..N cuts after that layer; N + 1 stays on the device.
 
-    `expected_ms` holds the predicted latency in parts and their "total"; `why` says what chose the plan.
+    `expected_ms` holds the predicted latency in parts and their "total", `expected_bytes` the payload
+    by the profile; `why` says what chose the plan, `near` what else was considered, `moment` what was known then.
     """
 
     pruning: Pruning
@@ -85,6 +116,9 @@ class Plan:
     codec: str
     expected_ms: dict[str, float] = field(default_factory=dict)
     why: str = ""
+    near: tuple[Alternative, ...] = ()
+    expected_bytes: float = 0.0
+    moment: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +213,6 @@ class Prediction:
     plan: Plan | None = None
     ran: Ran | None = None
     latency_ms: dict[str, float] = field(default_factory=dict)
-    link_mbps: float | None = None
-    link_rtt_ms: float | None = None
     sent_bytes: int = 0
     sla_ms: float | None = None
     model: str = ""

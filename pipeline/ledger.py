@@ -9,7 +9,7 @@ from pipeline.items import Clip, Prediction, Status
 MS = 1000.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Owed:
     clip_id: str
     ready_at: float
@@ -30,13 +30,18 @@ class Ledger:
     def __init__(self, sla_ms: float | None = None) -> None:
         self._sla_ms = sla_ms
         self._queues: dict[str, _Queue] = {}
-        self._open: set[str] = set()
+        self._open: dict[str, _Owed] = {}
         self.admitted = 0
         self.counts: Counter[Status] = Counter()
 
     def admit(self, clip: Clip) -> None:
         """Take in a clip that from now on is owed a record."""
         self._admit(clip.source, _Owed(clip.clip_id, clip.ready_at, clip.deadline))
+
+    def restart(self, clip: Clip) -> None:
+        """From now on count the latency of an admitted clip from its `ready_at`, to its `deadline`."""
+        owed = self._open[clip.clip_id]
+        owed.ready_at, owed.deadline = clip.ready_at, clip.deadline
 
     def admit_record(self, record: Prediction, now: float) -> None:
         """Take in a record that no clip stands behind, such as that of a source that broke."""
@@ -46,7 +51,7 @@ class Ledger:
         if owed.clip_id in self._open:
             raise ValueError(f"clip {owed.clip_id} was admitted twice")
         self._queues.setdefault(source, _Queue()).admitted.append(owed)
-        self._open.add(owed.clip_id)
+        self._open[owed.clip_id] = owed
         self.admitted += 1
 
     def settle(self, prediction: Prediction, now: float) -> list[Prediction]:
@@ -56,7 +61,7 @@ class Ledger:
         """
         if prediction.clip_id not in self._open:
             return []
-        self._open.remove(prediction.clip_id)
+        del self._open[prediction.clip_id]
         queue = self._queues[prediction.source]
         queue.settled[prediction.clip_id] = prediction
         released = []

@@ -7,11 +7,13 @@ from typing import Any
 from pipeline.items import ClassScore, Plan, Prediction
 
 SCHEMA = 1
+DAY_MS = 86_400_000.0
 
 
 def to_record(prediction: Prediction) -> dict[str, Any]:
     """The record of docs: times in s to 0.001 and in ms to 0.1, confidence to 0.0001; null for what
-    is unknown or not finite. `label`, `padded` and `bytes` (sent over the link) only where there are any."""
+    is unknown, not finite or beyond a day. `label`, `padded`, `bytes` (sent over the link), `load` and
+    `near` only where there are any."""
     optional = {"label": prediction.label, "padded": prediction.padded or None}
     sent = {"bytes": prediction.sent_bytes or None}
     return {
@@ -26,9 +28,9 @@ def to_record(prediction: Prediction) -> dict[str, Any]:
         **_known(optional),
         "predictions": [_score(score) for score in prediction.classes],
         "plan": _plan(prediction),
-        "expected_ms": _expected(prediction.plan),
+        **_expected(prediction.plan),
         "latency_ms": {part: _round(value, 1) for part, value in prediction.latency_ms.items()},
-        "link": _link(prediction),
+        **_known_then(prediction.plan),
         **_known(sent),
         "sla_ms": _round(prediction.sla_ms, 1),
         "model": prediction.model,
@@ -49,21 +51,52 @@ def _plan(prediction: Prediction) -> dict[str, Any] | None:
     if plan is None:
         return None
     ran = None if prediction.ran is None else str(prediction.ran)
-    return {"pruning": str(plan.pruning), "split": plan.split, "codec": plan.codec, "ran": ran}
+    return {
+        "pruning": str(plan.pruning),
+        "split": plan.split,
+        "codec": plan.codec,
+        "ran": ran,
+        "why": plan.why or None,
+    }
 
 
-def _expected(plan: Plan | None) -> float | None:
-    return None if plan is None else _round(plan.expected_ms.get("total"), 1)
+def _expected(plan: Plan | None) -> dict[str, Any]:
+    """The expected latency, its parts, and what else was near when the plan was chosen."""
+    if plan is None or not plan.expected_ms:
+        return {"expected_ms": None}
+    parts = {part: _ms(value) for part, value in plan.expected_ms.items() if part != "total"}
+    near = [
+        {
+            "what": other.what,
+            "level": other.level,
+            "pruning": str(other.pruning),
+            "split": other.split,
+            "codec": other.codec,
+            "expected_ms": _ms(other.expected_ms),
+        }
+        for other in plan.near
+    ]
+    return {"expected_ms": _ms(plan.expected_ms["total"]), "expected_parts_ms": parts, "near": near}
 
 
-def _link(prediction: Prediction) -> dict[str, float | None] | None:
-    if prediction.link_mbps is None and prediction.link_rtt_ms is None:
-        return None
-    return {"mbps": _round(prediction.link_mbps, 3), "rtt_ms": _round(prediction.link_rtt_ms, 1)}
+def _known_then(plan: Plan | None) -> dict[str, Any]:
+    """The link's estimate when the plan was chosen, and by how much each machine was off its profile."""
+    if plan is None or plan.moment is None:
+        return {"link": None}
+    moment = plan.moment
+    link = {"mbps": _round(moment.mbps, 3), "rtt_ms": _round(moment.rtt_ms, 1)}
+    if not plan.expected_ms:
+        return {"link": link}
+    load = {"device": _round(moment.device_factor, 3), "cloud": _round(moment.cloud_factor, 3)}
+    return {"link": link, "load": load, "budget_ms": _ms(moment.budget_ms)}
 
 
 def _known(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _ms(value: float) -> float | None:
+    return _round(value, 1) if value < DAY_MS else None
 
 
 def _round(value: float | None, digits: int) -> float | None:

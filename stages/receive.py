@@ -16,6 +16,8 @@ from transport.messages import Result
 log = logging.getLogger(__name__)
 
 MS = 1000.0
+COPIED = frozenset({"float32", "raw"})
+MOST_COPIED_BYTES = 1 << 20
 
 
 class Asker(Protocol):
@@ -52,7 +54,10 @@ class Reply:
 
 
 class Receive:
-    """Decodes packets on the codec thread; one that does not decode is answered with its error."""
+    """Decodes packets on the codec thread; one that does not decode is answered with its error.
+
+    A small payload that decoding only copies is decoded on the spot: the way to a thread takes longer.
+    """
 
     def __init__(self, service: TailService, worker: Worker, clock: Clock) -> None:
         self._service = service
@@ -67,6 +72,8 @@ class Receive:
     async def _attempt(self, arrival: Arrival) -> Ready | Reply:
         clip_id = arrival.packet.header.clip_id
         try:
+            if _only_copied(arrival.packet):
+                return self._decode(arrival)
             return await self._worker.run(self._decode, arrival)
         except JanusError as error:
             reason = str(error)
@@ -80,3 +87,7 @@ class Receive:
         decoded = self._service.decode(arrival.packet)
         decode_ms = (self._clock.now() - started) * MS
         return Ready(arrival.asker, decoded, arrival.arrived_at, {"decode": decode_ms})
+
+
+def _only_copied(packet: Packet) -> bool:
+    return packet.header.codec in COPIED and len(packet.payload) <= MOST_COPIED_BYTES

@@ -1,17 +1,24 @@
 """Send: packets cross the link, answers come back as records."""
 
 from collections.abc import AsyncGenerator
+from typing import Protocol
 
 from pipeline.channel import Channel
+from pipeline.clock import Clock
 from pipeline.errors import LinkError, MessageTooLarge, ProtocolError
-from pipeline.items import ClassScore, Packet, Prediction, Ran, Status
+from pipeline.items import ClassScore, Packet, Plan, Prediction, Ran, Status
 from pipeline.stage import clip_of, failed
-from scheduling.bandwidth import HarmonicMean
+from scheduling.situation import Situation
 from transport.client import CloudClient
-from transport.events import Acked, Answered, LinkUp
+from transport.events import Answered
 
-MS = 1000.0
 CLOUD_PARTS = ("queue", "decode", "tail")
+
+
+class Rescalable(Protocol):
+    """A policy that can be told how far a codec's profile is off."""
+
+    def rescale(self, codec: str, factor: float) -> None: ...
 
 
 class Send:
@@ -21,43 +28,47 @@ class Send:
     given up for good, and MessageTooLarge for a packet that this cloud will never take.
     """
 
-    def __init__(self, client: CloudClient, bandwidth: HarmonicMean) -> None:
+    def __init__(self, client: CloudClient, situation: Situation, policy: Rescalable, clock: Clock) -> None:
         self._client = client
-        self._bandwidth = bandwidth
-        self._rtt_ms: float | None = None
-        self._uplink_ms: dict[str, float] = {}
+        self._situation = situation
+        self._policy = policy
+        self._clock = clock
 
     async def run(self, items: Channel[Packet | Prediction]) -> AsyncGenerator[Prediction, None]:
         """Pass records on, send packets; ends when every packet has been answered."""
         async for item in items:
             if isinstance(item, Prediction):
-                yield item
+                yield ended_here(item, self._situation, self._clock.now())
                 continue
+            self._left_device(item)
             try:
                 await self._client.submit(item)
             except (LinkError, MessageTooLarge):
                 raise
             except ProtocolError as error:
-                yield failed(item, str(error))
+                yield ended_here(failed(item, str(error)), self._situation, self._clock.now())
         await self._client.drain()
 
     async def answers(self) -> AsyncGenerator[Prediction, None]:
         """The record of each packet, in whichever order the cloud answers."""
         async for event in self._client.events():
-            match event:
-                case LinkUp():
-                    self._rtt_ms = event.rtt_s * MS
-                case Acked():
-                    self._bandwidth.add(event.num_bytes, event.seconds)
-                    self._uplink_ms[event.clip_id] = event.seconds * MS
-                case Answered():
-                    yield self._record(event)
+            if isinstance(event, Answered):
+                yield self._record(event)
+
+    def _left_device(self, packet: Packet) -> None:
+        clip, plan = clip_of(packet), packet.plan
+        if plan is not None:
+            head_ms = packet.latency_ms.get("head", 0.0)
+            self._situation.head_done(clip.clip_id, plan, head_ms, self._clock.now())
+            self._policy.rescale(plan.codec, self._situation.encoded(plan, _num_bytes(packet)))
 
     def _record(self, answered: Answered) -> Prediction:
         packet, result = answered.packet, answered.result
-        uplink_ms = self._uplink_ms.pop(packet.header.clip_id, 0.0)
+        clip_id = packet.header.clip_id
         error = result.error or (None if result.classes else "answered without a class")
-        durations_ms = {part: ms for part, ms in result.durations_ms.items() if part in CLOUD_PARTS}
+        cloud_ms = {part: ms for part, ms in result.durations_ms.items() if part in CLOUD_PARTS}
+        self._situation.answered(clip_id, packet.plan, cloud_ms)
+        upload_ms = self._situation.upload_ms(clip_id) or 0.0
         return Prediction.of(
             clip_of(packet),
             Status.FAILED if error else Status.OK,
@@ -65,14 +76,36 @@ class Send:
             classes=tuple(ClassScore(*score) for score in result.classes),
             plan=packet.plan,
             ran=Ran.CLOUD if packet.header.split == 0 else Ran.SPLIT,
-            latency_ms={**packet.latency_ms, "uplink": uplink_ms, **durations_ms},
-            link_mbps=self._bandwidth.mbps,
-            link_rtt_ms=self._rtt_ms,
-            sent_bytes=len(packet.payload) + len(packet.sizes),
+            latency_ms={**packet.latency_ms, **self._uplink(packet.plan, upload_ms), **cloud_ms},
+            sent_bytes=_num_bytes(packet),
         )
 
+    def _uplink(self, plan: Plan | None, upload_ms: float) -> dict[str, float]:
+        """The upload less the way back of its acknowledgement, which is half a round trip."""
+        back_ms = plan.moment.rtt_ms / 2 if plan is not None and plan.moment is not None else 0.0
+        return {"uplink": max(upload_ms - back_ms, 0.0)}
 
-async def nothing_to_send(items: Channel[Prediction]) -> AsyncGenerator[Prediction, None]:
-    """The stage of a device without a cloud: every clip has ended here already."""
-    async for item in items:
-        yield item
+
+def ended_here(record: Prediction, situation: Situation, now: float) -> Prediction:
+    """Let the situation know of a clip that ended on the device."""
+    if record.plan is not None:
+        situation.head_done(record.clip_id, record.plan, record.latency_ms.get("head", 0.0), now)
+    situation.answered(record.clip_id, None, {})
+    return record
+
+
+def _num_bytes(packet: Packet) -> int:
+    return len(packet.payload) + len(packet.sizes)
+
+
+class KeepHere:
+    """The stage in place of `Send` on a device without a cloud: every clip has ended here already."""
+
+    def __init__(self, situation: Situation, clock: Clock) -> None:
+        self._situation = situation
+        self._clock = clock
+
+    async def run(self, items: Channel[Prediction]) -> AsyncGenerator[Prediction, None]:
+        """Pass records on."""
+        async for item in items:
+            yield ended_here(item, self._situation, self._clock.now())

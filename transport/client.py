@@ -33,6 +33,7 @@ from transport.messages import (
 from transport.outbox import Outbox
 from transport.probes import Probes
 from transport.signal import Signal
+from transport.watch import LinkWatch, NoWatch
 
 PATIENCE_S = 30.0
 CONNECT_S = 5.0
@@ -45,12 +46,21 @@ class CloudClient:
     """A session with the cloud that outlives its links; made by `connect_cloud`."""
 
     def __init__(
-        self, dial: Dial, hello: Hello, clock: Clock, backoff: Backoff, *, handshake_s: float, answer_s: float
+        self,
+        dial: Dial,
+        hello: Hello,
+        clock: Clock,
+        backoff: Backoff,
+        *,
+        watch: LinkWatch,
+        handshake_s: float,
+        answer_s: float,
     ) -> None:
         self._dial = dial
         self._hello = hello
         self._clock = clock
         self._backoff = backoff
+        self._watch = watch
         self._handshake_s = handshake_s
         self._answer_s = answer_s
         self._outbox = Outbox()
@@ -123,9 +133,17 @@ class CloudClient:
         """Seconds until the cloud's small reply to a message of `payload_bytes`; LinkLost without a link."""
         if self._link is None:
             raise LinkLost("there is no link to probe")
-        nonce = self._probes.begin(self._clock.now())
+        now = self._clock.now()
+        nonce = self._probes.begin(now)
+        if payload_bytes > 0:
+            self._watch.sent(_probe_key(nonce), payload_bytes, now)
         await self._link.connection.send(encode(Probe(nonce=nonce, payload=bytes(payload_bytes))))
-        return await self._probes.seconds(nonce)
+        seconds = await self._probes.seconds(nonce)
+        if payload_bytes > 0:
+            self._watch.acknowledged(_probe_key(nonce), now + seconds)
+        else:
+            self._watch.round_trip(seconds, now + seconds)
+        return seconds
 
     async def open(self, backoff: Backoff, error: LinkLost | None = None) -> Link:
         """A link that both ends accept, after as many attempts as `backoff` has patience for."""
@@ -178,12 +196,14 @@ class CloudClient:
 
     async def _converse(self, link: Link) -> LinkLost:
         try:
+            self._watch.link_up(link.rtt_s, self._clock.now())
             await self._emit.send(LinkUp(link.connection.peer, link.welcome, link.rtt_s))
             await self._give_up_oversized(link.welcome.max_message_bytes)
             async with background(partial(self._send_unsent, link)):
                 return await self._receive_all(link)
         finally:
             self._link = None
+            self._watch.link_down()
             self._outbox.link_lost()
             self._probes.link_lost()
             await link.connection.close()
@@ -203,6 +223,7 @@ class CloudClient:
                     await self._changed.wait()
                 else:
                     entry.sent_at = self._clock.now()
+                    self._watch.sent(entry.packet.header.clip_id, len(entry.data), entry.sent_at)
                     await link.connection.send(entry.data)
         except LinkLost:
             await link.connection.close()
@@ -235,6 +256,7 @@ class CloudClient:
     async def _take(self, peer: str, message: Message) -> None:
         match message:
             case Ack():
+                self._watch.acknowledged(message.clip_id, self._clock.now())
                 acked = self._outbox.acknowledge(message.clip_id, self._clock.now())
                 if acked is not None:
                     await self._emit.send(acked)
@@ -262,12 +284,18 @@ class CloudClient:
             self._changed.notify()
 
 
+def _probe_key(nonce: int) -> str:
+    """No clip's id: those have a source and a number."""
+    return f"probe {nonce}"
+
+
 @asynccontextmanager
 async def connect_cloud(
     dial: Dial,
     hello: Hello,
     *,
     clock: Clock | None = None,
+    watch: LinkWatch | None = None,
     rng: random.Random | None = None,
     patience_s: float = PATIENCE_S,
     connect_s: float = CONNECT_S,
@@ -277,12 +305,18 @@ async def connect_cloud(
     """A client that is connected, and stays so while the context lasts.
 
     LinkLost when the first link cannot be had within `connect_s`; later ones get `patience_s` each
-    outage. HandshakeRefused, then or later, ends it at once. A link on which nothing is heard for
-    `answer_s` while clips wait for their answer counts as lost.
+    outage. `watch` hears of every message. HandshakeRefused, then or later, ends it at once. A link on
+    which nothing is heard for `answer_s` while clips wait for their answer counts as lost.
     """
     clock, rng = clock or SystemClock(), rng or random.Random()  # noqa: S311 - jitter is no secret
     client = CloudClient(
-        dial, hello, clock, Backoff(patience_s, rng), handshake_s=handshake_s, answer_s=answer_s
+        dial,
+        hello,
+        clock,
+        Backoff(patience_s, rng),
+        watch=watch or NoWatch(),
+        handshake_s=handshake_s,
+        answer_s=answer_s,
     )
     with client:
         link = await client.open(Backoff(connect_s, rng))

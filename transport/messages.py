@@ -16,6 +16,9 @@ REPLY_LIMIT_BYTES = 1024 * 1024
 
 MOST_CLIP_ID = 4000
 
+# A msgpack pair: the key, and the mark of binary data behind four bytes of length.
+PAYLOAD_FOLLOWS = b"\xa7payload\xc6"
+
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(printable)]
 ClipId = Annotated[str, Field(min_length=1, max_length=MOST_CLIP_ID)]
 Spec = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9_+.:-]+$")]
@@ -155,8 +158,17 @@ _KINDS: dict[str, type[Message]] = {
 
 def encode(message: Message) -> bytes:
     """The bytes of `message` on the wire."""
-    fields = {name: getattr(message, name) for name in type(message).model_fields}
-    return bytes(msgpack.packb({"type": message.type, **fields}, use_bin_type=True))
+    fields = {"type": message.type, **{name: getattr(message, name) for name in type(message).model_fields}}
+    payload = fields.pop("payload", None)
+    packed = bytes(msgpack.packb(fields, use_bin_type=True))
+    return packed if payload is None else _with_payload(packed, payload)
+
+
+def _with_payload(packed: bytes, payload: bytes) -> bytes:
+    # Joined, a payload is copied once; the packer would copy it twice. The first byte of a map with
+    # less than 16 pairs counts them.
+    count = (packed[0] + 1).to_bytes()
+    return b"".join([count, packed[1:], PAYLOAD_FOLLOWS, len(payload).to_bytes(4), payload])
 
 
 def decode(data: bytes, limit_bytes: int) -> Message:

@@ -185,7 +185,7 @@ class Session:
         if self.ended is not None or clip_id not in self._unanswered:
             return False
         self._unanswered.discard(clip_id)
-        await self._answer_in.send(answer)
+        self._answer_in.send_nowait(answer)
         return True
 
     async def _send(self, message: Message) -> None:

@@ -1,10 +1,12 @@
+import os
+import sys
 import threading
 
 import anyio
 import anyio.to_thread
 import pytest
 
-from pipeline.worker import Worker
+from pipeline.worker import NICER_BY, Worker
 
 
 async def test_all_work_runs_on_one_thread_of_that_name_and_never_at_once():
@@ -60,3 +62,23 @@ async def test_the_thread_ends_when_the_worker_is_closed():
 async def test_errors_come_back_to_the_caller():
     with Worker("model") as worker, pytest.raises(ZeroDivisionError):
         await worker.run(lambda: 1 / 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness of their own")
+async def test_the_loop_comes_before_the_work():
+    def niceness():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = niceness()
+    with Worker("model") as worker:
+        assert await worker.run(niceness) == min(19, before + NICER_BY)
+    assert niceness() == before
+
+
+async def test_a_system_that_grants_no_niceness_changes_nothing(monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    with Worker("model") as worker:
+        assert await worker.run(lambda: "done") == "done"

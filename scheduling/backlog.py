@@ -1,0 +1,82 @@
+"""What earlier clips still keep busy: the device's model, the link, the cloud."""
+
+from dataclasses import dataclass
+
+from pipeline.items import Plan
+
+QUEUE_SMOOTHING = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long a clip that is planned now waits, in ms."""
+
+    device_ms: float = 0.0
+    link_ms: float = 0.0
+    cloud_ms: float = 0.0
+
+
+@dataclass(slots=True)
+class _Clip:
+    """What is expected of a clip: ms on the device and on the link, and whether the device is done."""
+
+    device_ms: float
+    transfer_ms: float
+    on_device: bool = True
+
+
+class Backlog:
+    """Follows every clip from its plan to its answer. All times are seconds of one monotonic clock."""
+
+    def __init__(self) -> None:
+        self._clips: dict[str, _Clip] = {}
+        self._device_since = 0.0
+        self._link_since = 0.0
+        self._queue_ms = 0.0
+
+    def planned(self, clip_id: str, plan: Plan, now: float) -> None:
+        """A clip has its plan, and stands behind those before it."""
+        expected = plan.expected_ms
+        if not any(clip.on_device for clip in self._clips.values()):
+            self._device_since = now
+        self._clips[clip_id] = _Clip(
+            expected.get("head", 0.0) + expected.get("encode", 0.0),
+            max(expected.get("uplink", 0.0) - expected.get("downlink", 0.0), 0.0),
+        )
+
+    def head_done(self, clip_id: str, now: float) -> None:
+        """The device has done its part; the clip goes out to the cloud, or it was the whole."""
+        clip = self._clips.get(clip_id)
+        if clip is None:
+            return
+        if all(other.on_device for other in self._clips.values()):
+            self._link_since = now
+        clip.on_device = False
+        self._device_since = now
+
+    def uploaded(self, clip_id: str, now: float) -> None:
+        """The cloud has the whole message."""
+        if self._clips.pop(clip_id, None) is not None:
+            self._link_since = now
+
+    def answered(self, clip_id: str, queue_ms: float | None) -> None:
+        """The clip is out, after `queue_ms` of waiting in the cloud (None where it never was there)."""
+        self._clips.pop(clip_id, None)
+        if queue_ms is not None:
+            self._queue_ms += QUEUE_SMOOTHING * (queue_ms - self._queue_ms)
+
+    def waits(self, now: float) -> Waits:
+        """What a clip that is planned now finds in front of it: the device and the link work in order."""
+        device_ms = link_ms = 0.0
+        device_spent_ms = (now - self._device_since) * 1000
+        link_spent_ms = (now - self._link_since) * 1000
+        for clip in self._clips.values():
+            if clip.on_device:
+                device_ms += max(clip.device_ms - device_spent_ms, 0.0)
+                device_spent_ms = 0.0
+                link_spent_ms = 0.0
+            link_ms = max(link_ms, device_ms if clip.on_device else 0.0)
+            link_ms += max(clip.transfer_ms - link_spent_ms, 0.0)
+            link_spent_ms = 0.0
+        sending = any(clip.transfer_ms > 0 for clip in self._clips.values())
+        return Waits(device_ms, link_ms if sending else 0.0, self._queue_ms)

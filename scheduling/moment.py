@@ -1,0 +1,5 @@
+"""What is known at the moment a plan is chosen."""
+
+from pipeline.items import Moment
+
+__all__ = ["Moment"]

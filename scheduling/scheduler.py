@@ -1,0 +1,173 @@
+"""Algorithm 1: the most accurate plan that meets the deadline, else the fastest."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.items import Alternative, Moment, Plan
+from scheduling.costs import CostTable
+
+BITS_PER_BYTE_MS = 8 / 1000  # ms * Mbit/s per byte
+NEVER_MS = 1e9
+
+Totals = NDArray[np.float64]
+
+
+class Predictor(Protocol):
+    """Total ms of every candidate at a moment."""
+
+    def __call__(self, moment: Moment) -> Totals: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The chosen candidate's index, its predicted total, and whether that meets the deadline."""
+
+    index: int
+    total_ms: float
+    meets: bool
+
+
+class Scheduler:
+    """Chooses among the candidates of one cost table."""
+
+    def __init__(self, table: CostTable, name: str = "janus+", rescue_margin_ms: float | None = None) -> None:
+        """With `rescue_margin_ms` a plan meets the deadline only if the device could still finish the clip
+        by itself that long before, should no answer come."""
+        self.table = table
+        self._name = name
+        self._rescue_margin_ms = rescue_margin_ms
+        self._columns = np.ascontiguousarray(table.columns[:, :7])
+        self._ahead = np.ascontiguousarray(self._columns[:, [0, 3, 6]])
+        ranks = table.ranks
+        self._starts = np.flatnonzero(np.diff(ranks, prepend=ranks[0] - 1))
+        self._ends = np.append(self._starts[1:], len(table))
+        self._group = np.searchsorted(self._starts, np.arange(len(table)), side="right") - 1
+        self._remote = table.sends > 0
+        self._local = np.flatnonzero(table.sends == 0)
+        self._cloud = np.array(
+            [index for index, candidate in enumerate(table.candidates) if candidate.split == 0], np.int64
+        )
+
+    def rescale(self, codec: str, factor: float) -> None:
+        """From now on expect `factor` times the table's bytes of this codec."""
+        rows = [index for index, candidate in enumerate(self.table.candidates) if candidate.codec == codec]
+        self._columns[rows, 2] = self.table.num_bytes[rows] * factor
+
+    def predict(self, moment: Moment) -> Totals:
+        """Total ms [m] of every candidate: wait for the device + head + encode + wait for the link + bytes
+        over bandwidth + rtt + wait in the cloud + decode + tail."""
+        per_byte_ms = min(BITS_PER_BYTE_MS / moment.mbps, NEVER_MS) if moment.mbps > 0 else NEVER_MS
+        sending_ms = moment.rtt_ms + moment.cloud_wait_ms if moment.connected else NEVER_MS
+        weights = np.array(
+            [
+                moment.device_factor,
+                moment.cloud_factor,
+                per_byte_ms,
+                1.0,
+                1.0,
+                sending_ms,
+                moment.device_wait_ms,
+            ]
+        )
+        totals: Totals = self._columns @ weights
+        if moment.link_wait_ms > 0:
+            ready_ms = self._ahead @ weights[[0, 3, 6]]
+            totals += self.table.sends * np.maximum(moment.link_wait_ms - ready_ms, 0.0)
+        return totals
+
+    def decide(self, moment: Moment, totals: Totals | None = None) -> Decision:
+        """Janus, Algorithm 1: from the best accuracy level to the worst, the fastest candidate of each;
+        the first that meets the deadline, or the fastest of all where none does."""
+        totals = self.predict(moment) if totals is None else totals
+        allowed = self._rescuable(moment, totals)
+        meets = np.minimum.reduceat(allowed, self._starts) <= moment.budget_ms
+        group = int(meets.argmax())
+        if not meets[group]:
+            fastest = int(totals.argmin())
+            return Decision(fastest, float(totals[fastest]), bool(totals[fastest] <= moment.budget_ms))
+        start = self._starts[group]
+        index = int(start + allowed[start : self._ends[group]].argmin())
+        return Decision(index, float(totals[index]), True)
+
+    def plan(self, moment: Moment) -> Plan:
+        """The plan for a clip at this moment, with its expected latency in parts and what else was near."""
+        totals = self.predict(moment)
+        chosen = self.decide(moment, totals)
+        candidate = self.table.candidates[chosen.index]
+        return Plan(
+            candidate.pruning,
+            candidate.split,
+            candidate.codec,
+            expected_ms=self.parts(chosen.index, moment, chosen.total_ms),
+            why=self._why(chosen),
+            near=self._near(chosen, totals, moment.budget_ms),
+            expected_bytes=float(self.table.num_bytes[chosen.index]),
+            moment=moment,
+        )
+
+    def parts(self, index: int, moment: Moment, total_ms: float) -> dict[str, float]:
+        """The predicted latency of one candidate in the parts that a record measures."""
+        head, tail, num_bytes, encode, decode, sends, uses_model = self._columns[index].tolist()
+        wait, head = uses_model * moment.device_wait_ms, head * moment.device_factor
+        if not sends:
+            return {"wait": wait, "head": head, "total": total_ms}
+        per_byte_ms = min(BITS_PER_BYTE_MS / moment.mbps, NEVER_MS) if moment.mbps > 0 else NEVER_MS
+        link = max(moment.link_wait_ms - wait - head - encode, 0.0)
+        return {
+            "wait": wait,
+            "head": head,
+            "encode": encode,
+            "link": link,
+            "uplink": num_bytes * per_byte_ms + moment.rtt_ms / 2,
+            "queue": moment.cloud_wait_ms,
+            "decode": decode,
+            "tail": tail * moment.cloud_factor,
+            "downlink": moment.rtt_ms / 2,
+            "total": total_ms,
+        }
+
+    def _rescuable(self, moment: Moment, totals: Totals) -> Totals:
+        """The totals, infinite where the device could not finish in time by itself."""
+        if self._rescue_margin_ms is None:
+            return totals
+        left_ms = moment.budget_ms - self._rescue_margin_ms - moment.device_wait_ms
+        too_late = self.table.rescue_ms > left_ms / moment.device_factor
+        return np.where(too_late & self._remote, np.inf, totals)
+
+    def _why(self, chosen: Decision) -> str:
+        if not chosen.meets:
+            return f"{self._name}: no plan meets the deadline; the fastest"
+        if self.table.candidates[chosen.index].rank == self.table.candidates[0].rank:
+            return f"{self._name}: the fastest at the best level"
+        return f"{self._name}: the best level that meets the deadline"
+
+    def _near(self, chosen: Decision, totals: Totals, budget_ms: float) -> tuple[Alternative, ...]:
+        """The fastest at the best level and at the next better level, the fastest of all, and the best
+        that would meet the deadline on the device alone and in the cloud alone; each where it is not the
+        chosen one."""
+        found = {self._fastest_of(0, totals): "best level", int(totals.argmin()): "fastest"}
+        group = int(self._group[chosen.index])
+        if group > 0:
+            found.setdefault(self._fastest_of(group - 1, totals), "next better level")
+        for places, what in ((self._local, "all on the device"), (self._cloud, "all in the cloud")):
+            if len(places):
+                meets = totals[places] <= budget_ms
+                place = meets.argmax() if meets.any() else totals[places].argmin()
+                found.setdefault(int(places[place]), what)
+        found.pop(chosen.index, None)
+        return tuple(self._alternative(index, what, totals, group) for index, what in found.items())
+
+    def _fastest_of(self, group: int, totals: Totals) -> int:
+        start = int(self._starts[group])
+        return start + int(totals[start : self._ends[group]].argmin())
+
+    def _alternative(self, index: int, what: str, totals: Totals, group: int) -> Alternative:
+        candidate = self.table.candidates[index]
+        other = int(self._group[index])
+        level = "same" if other == group else "better" if other < group else "worse"
+        return Alternative(
+            what, level, candidate.pruning, candidate.split, candidate.codec, float(totals[index])
+        )
