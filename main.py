@@ -32,6 +32,7 @@ class Dtype(StrEnum):
     INT8 = "int8"
 
 
+SEVERAL = frozenset({"--traces", "--policies", "--source"})
 PLANNING = "How plans are chosen"
 BY_HAND = "One plan for every clip"
 
@@ -101,6 +102,10 @@ ProfileOption = Annotated[
 PriorMbps = Annotated[
     float,
     typer.Option("--prior-mbps", help="Bandwidth to expect before any was seen.", rich_help_panel=PLANNING),
+]
+Slowdown = Annotated[
+    float,
+    typer.Option("--emulate-slowdown", min=1, help="Pretend that this device is so many times slower."),
 ]
 PruningOption = Annotated[
     str | None,
@@ -220,6 +225,7 @@ def replay(
     split: Split = None,
     codec: Codec = None,
     device_only: DeviceOnly = False,
+    emulate_slowdown: Slowdown = 1.0,
     stride: Stride = 1,
     hop: Hop = None,
     rate: Rate = None,
@@ -249,6 +255,7 @@ def replay(
             | {"pruning": pruning, "split": split, "codec": codec, "device_only": device_only},
             link={"url": cloud, "patience_s": patience, "prior_mbps": prior_mbps},
             profile=profile,
+            slowdown=emulate_slowdown,
             in_flight=in_flight,
             sla_ms=sla_ms,
             top_k=top_k,
@@ -280,6 +287,7 @@ def device(
     split: Split = None,
     codec: Codec = None,
     device_only: DeviceOnly = False,
+    emulate_slowdown: Slowdown = 1.0,
     stride: Stride = 1,
     hop: Hop = None,
     rate: Rate = None,
@@ -306,6 +314,7 @@ def device(
             | {"pruning": pruning, "split": split, "codec": codec, "device_only": device_only},
             link={"url": cloud, "prior_mbps": prior_mbps},
             profile=profile,
+            slowdown=emulate_slowdown,
             sla_ms=sla_ms,
             top_k=top_k,
         )
@@ -332,6 +341,128 @@ def demo(
         from commands.demo import run
 
         return run(seconds, seed, output)
+
+    sys.exit(guarded(work))
+
+
+@app.command()
+def profile(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the profile goes (JSON).")],
+    model: Model = "motions",
+    weights: Weights = None,
+    dtype: DtypeOption = Dtype.FLOAT32,
+    device: DeviceOption = "cpu",
+    threads: Threads = 1,
+    quick: Annotated[bool, typer.Option("--quick", help="Take seconds, not minutes.")] = False,
+    least_tokens: Annotated[
+        int | None, typer.Option("--least-tokens", min=2, help="Measure layers from so many tokens on.")
+    ] = None,
+    most_tokens: Annotated[
+        int | None, typer.Option("--most-tokens", min=3, help="Measure layers up to so many tokens.")
+    ] = None,
+    verbose: Verbose = 0,
+) -> None:
+    """Measure how long a model takes on this machine, and what its codecs cost."""
+    set_up_logging(verbose)
+
+    def work() -> int:
+        from commands.profile import ProfileRequest, run
+        from configs.settings import ModelSettings, checked
+
+        settings = checked(
+            ModelSettings, name=model, weights=weights, dtype=dtype, device=device, threads=threads
+        )
+        return run(settings, output, ProfileRequest(quick, least_tokens, most_tokens))
+
+    sys.exit(guarded(work))
+
+
+@app.command()
+def link(
+    listen: Annotated[
+        str, typer.Option("--listen", help="HOST:PORT to take connections at; port 0 is free.")
+    ],
+    to: Annotated[str, typer.Option("--to", help="HOST:PORT to relay them to.")],
+    trace: Annotated[
+        str | None, typer.Option("--trace", help="FILE[:RUN[:5g|lte]]: follow a recorded uplink.")
+    ] = None,
+    mbps: Annotated[float | None, typer.Option("--mbps", help="A constant uplink, in Mbit/s.")] = None,
+    lte: Annotated[int | None, typer.Option("--lte", help="A made-up LTE uplink from this seed.")] = None,
+    rtt_ms: Annotated[
+        float | None, typer.Option("--rtt-ms", help="Round trip. [the trace's own, else 30]")
+    ] = None,
+    down_mbps: Annotated[
+        float | None, typer.Option("--down-mbps", help="Downlink, in Mbit/s. [no limit]")
+    ] = None,
+    loop: Annotated[
+        bool, typer.Option("--loop/--once", help="Begin again at the trace's end, or keep its last value.")
+    ] = True,
+    outage: Annotated[
+        str | None, typer.Option("--outage", help="EVERY:LENGTH: dead for LENGTH s at each EVERY s.")
+    ] = None,
+    verbose: Verbose = 0,
+) -> None:
+    """Emulate a slow link: a TCP relay whose uplink is as fast as a trace says."""
+    set_up_logging(verbose)
+
+    def work() -> int:
+        from commands.link import LinkRequest, run
+
+        return run(LinkRequest(listen, to, trace, mbps, lte, rtt_ms, down_mbps, not loop, outage))
+
+    sys.exit(guarded(work))
+
+
+@app.command()
+def simulate(
+    setup: Annotated[Path, typer.Option("--setup", help="Machines, models and promises (YAML).")] = Path(
+        "configs/paper.yaml"
+    ),
+    traces: Annotated[
+        list[Path] | None, typer.Option("--traces", help="Trace files, or folders of them.")
+    ] = None,
+    lte: Annotated[
+        int | None, typer.Option("--lte", help="Made-up LTE uplinks from this seed instead of traces.")
+    ] = None,
+    policies: Annotated[list[str] | None, typer.Option("--policies", help="Which to compare. [all]")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="One task of the setup. [all]")] = None,
+    pixels_stay: PixelsStay = False,
+    rescue: Annotated[
+        bool, typer.Option("--rescue/--no-rescue", help="janus+ finishes late clips on the device.")
+    ] = True,
+    clips_per_second: Annotated[
+        float | None, typer.Option("--clips-per-second", help="Arrivals. [one clip after the other]")
+    ] = None,
+    series: Annotated[
+        str | None, typer.Option("--series", help="The trace whose time series the report shows.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a report with plots.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Rows as JSON on stdout, the rest on stderr.")
+    ] = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Compare policies over recorded links, clip by clip, without running a model."""
+    set_up_logging(verbose)
+
+    def work() -> int:
+        from commands.simulate import SimulateRequest, run
+
+        names = tuple(name for value in policies or [] for name in value.split(",") if name)
+        request = SimulateRequest(
+            setup,
+            tuple(traces or ()),
+            lte,
+            names,
+            task,
+            pixels_stay,
+            rescue,
+            clips_per_second,
+            series,
+            html,
+            as_json,
+        )
+        return run(request)
 
     sys.exit(guarded(work))
 
@@ -402,5 +533,18 @@ def _device_settings(model: dict[str, object], **groups: object) -> "DeviceSetti
     return checked(DeviceSettings, model=model, **groups)
 
 
+def spread(arguments: list[str], options: frozenset[str] = SEVERAL) -> list[str]:
+    """`--traces A B` as `--traces A --traces B`: click's options take one value each."""
+    found: list[str] = []
+    option = None
+    for argument in arguments:
+        if argument.startswith("-"):
+            option = argument if argument in options else None
+        elif option is not None and found[-1] != option:
+            found.append(option)
+        found.append(argument)
+    return found
+
+
 if __name__ == "__main__":
-    app()
+    app(spread(sys.argv[1:]))

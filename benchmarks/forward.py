@@ -89,18 +89,26 @@ def forward_table(rounds: int) -> Table:
 
 
 def merge_share(layer: Layer, tokens: Tokens, removed: int, rounds: int) -> tuple[float, float]:
-    """Median milliseconds of the merge step where it stands, between attention and MLP, and of the rest."""
-    merging, rest = [], []
+    """Median milliseconds that merging adds where it stands, between attention and MLP, and of the layer.
+
+    Both are timed from the end of the attention's product to the start of the MLP's, with and without
+    merging in turn: what comes first after a product finds cold caches, with merging or without.
+    """
+    between: dict[int, list[float]] = {0: [], removed: []}
+    whole = []
     for _ in range(rounds + 1):
-        start = time.perf_counter()
-        x, keys = layer.attn(tokens.x, layer.norm1(tokens.x), tokens.size.log()[:, None, None, :])
-        before = time.perf_counter()
-        merge(Tokens(x, tokens.size), keys, removed, layer.prefix)
-        after = time.perf_counter()
-        layer.mlp(x, layer.norm2(x))
-        merging.append(after - before)
-        rest.append(time.perf_counter() - after + before - start)
-    return statistics.median(merging[1:]) * 1e3, statistics.median(rest[1:]) * 1e3
+        for count, taken in between.items():
+            start = time.perf_counter()
+            x, keys = layer.attn(tokens.x, layer.norm1(tokens.x), tokens.size.log()[:, None, None, :])
+            before = time.perf_counter()
+            merged = merge(Tokens(x, tokens.size), keys, count, layer.prefix)
+            normed = layer.norm2(merged.x)
+            taken.append(time.perf_counter() - before)
+            layer.mlp(merged.x, normed)
+            if count == 0:
+                whole.append(time.perf_counter() - start)
+    without, with_merging = (statistics.median(taken[1:]) for taken in between.values())
+    return (with_merging - without) * 1e3, statistics.median(whole[1:]) * 1e3
 
 
 def merging_table(rounds: int) -> Table:

@@ -105,11 +105,12 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
         schedule: Callable[[Clip], Awaitable[Planned]] = (
             live if job.live else ScheduleReplay(live, ledger, in_flight, clock, settings.sla_ms)
         )
+        head = HeadInfer(model, model_worker, clock, settings.top_k, settings.slowdown)
         send = Send(client, situation, policy, clock) if client else None
         stages = [
             Stage("clip_batch", batch.run, capacity=2 * model.clip_frames),
             _schedule_stage(per_clip(schedule), job.live),
-            Stage("head_infer", per_clip(HeadInfer(model, model_worker, clock, settings.top_k)), capacity=1),
+            Stage("head_infer", per_clip(head), capacity=1),
             Stage("compress", per_clip(Compress(codec_worker, clock))),
             Stage("send", send.run if send else KeepHere(situation, clock).run),
         ]

@@ -13,6 +13,7 @@ from models import SplitViT, configure_threads, create_model
 from models.create import ships_weights
 from pipeline.errors import ConfigError
 from pipeline.items import Plan
+from scheduling.emulation import slowed
 from scheduling.levels import Level, parse_levels
 from scheduling.policies import JANUS_PLUS, Choice, Codecs, FixedPolicy, ScheduledPolicy, make_policy
 from scheduling.profile import Profile, parse_profile
@@ -86,7 +87,8 @@ def set_up(settings: DeviceSettings) -> Setup:
         fixed_policy(plan, model)
         return Setup(settings, model)
     levels = None if plan.levels is None else tuple(read_levels(plan.levels, model))
-    return Setup(settings, model, load_or_make(model, settings.model, settings.profile), levels)
+    profile = load_or_make(model, settings.model, settings.profile)
+    return Setup(settings, model, slowed(profile, settings.slowdown), levels)
 
 
 def load_model(settings: ModelSettings) -> SplitViT:

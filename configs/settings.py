@@ -77,6 +77,7 @@ class DeviceSettings(Settings):
     plan: PlanSettings = PlanSettings()
     link: LinkSettings = LinkSettings()
     profile: Path | None = None
+    slowdown: float = Field(default=1.0, ge=1, le=1000)
     in_flight: int | None = Field(default=None, ge=1, le=1024)
     sla_ms: float | None = Field(default=None, gt=0)
     top_k: int = Field(default=5, ge=1, le=1000)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pipeline.items import Plan
 
 QUEUE_SMOOTHING = 0.3
+QUEUE_MEMORY_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Backlog:
         self._clips: dict[str, _Clip] = {}
         self._device_since = 0.0
         self._link_since = 0.0
-        self._queue_ms = 0.0
+        self._queue_ms: float | None = None
+        self._asked_at = 0.0
 
     def planned(self, clip_id: str, plan: Plan, now: float) -> None:
         """A clip has its plan, and stands behind those before it."""
@@ -49,34 +51,45 @@ class Backlog:
         clip = self._clips.get(clip_id)
         if clip is None:
             return
+        self._device_since = now
         if all(other.on_device for other in self._clips.values()):
             self._link_since = now
         clip.on_device = False
-        self._device_since = now
+        if clip.transfer_ms == 0:
+            del self._clips[clip_id]
 
     def uploaded(self, clip_id: str, now: float) -> None:
         """The cloud has the whole message."""
-        if self._clips.pop(clip_id, None) is not None:
-            self._link_since = now
+        if self._clips.pop(clip_id, None) is None:
+            return
+        self._link_since = now
+        if now - self._asked_at > QUEUE_MEMORY_S:
+            self._queue_ms = None
+        self._asked_at = now
 
     def answered(self, clip_id: str, queue_ms: float | None) -> None:
         """The clip is out, after `queue_ms` of waiting in the cloud (None where it never was there)."""
         self._clips.pop(clip_id, None)
         if queue_ms is not None:
-            self._queue_ms += QUEUE_SMOOTHING * (queue_ms - self._queue_ms)
+            before_ms = queue_ms if self._queue_ms is None else self._queue_ms
+            self._queue_ms = before_ms + QUEUE_SMOOTHING * (queue_ms - before_ms)
 
     def waits(self, now: float) -> Waits:
-        """What a clip that is planned now finds in front of it: the device and the link work in order."""
+        """What a clip that is planned now finds in front of it: the device and the link work in order.
+
+        How long clips wait in the cloud is forgotten when none was sent there for a while: who stays away
+        from a long queue would not learn that it is gone.
+        """
         device_ms = link_ms = 0.0
         device_spent_ms = (now - self._device_since) * 1000
         link_spent_ms = (now - self._link_since) * 1000
         for clip in self._clips.values():
             if clip.on_device:
                 device_ms += max(clip.device_ms - device_spent_ms, 0.0)
-                device_spent_ms = 0.0
+                device_spent_ms = link_spent_ms = 0.0
+            if clip.transfer_ms > 0:
+                link_ms = max(link_ms, device_ms if clip.on_device else 0.0)
+                link_ms += max(clip.transfer_ms - link_spent_ms, 0.0)
                 link_spent_ms = 0.0
-            link_ms = max(link_ms, device_ms if clip.on_device else 0.0)
-            link_ms += max(clip.transfer_ms - link_spent_ms, 0.0)
-            link_spent_ms = 0.0
-        sending = any(clip.transfer_ms > 0 for clip in self._clips.values())
-        return Waits(device_ms, link_ms if sending else 0.0, self._queue_ms)
+        asked = now - self._asked_at <= QUEUE_MEMORY_S
+        return Waits(device_ms, link_ms, (asked and self._queue_ms) or 0.0)

@@ -34,8 +34,8 @@ class Scheduler:
     """Chooses among the candidates of one cost table."""
 
     def __init__(self, table: CostTable, name: str = "janus+", rescue_margin_ms: float | None = None) -> None:
-        """With `rescue_margin_ms` a plan meets the deadline only if the device could still finish the clip
-        by itself that long before, should no answer come."""
+        """With `rescue_margin_ms` a plan is taken only if the device could still finish the clip by itself
+        that long before the deadline, should no answer come; where no such plan is left, any other."""
         self.table = table
         self._name = name
         self._rescue_margin_ms = rescue_margin_ms
@@ -83,14 +83,11 @@ class Scheduler:
         the first that meets the deadline, or the fastest of all where none does."""
         totals = self.predict(moment) if totals is None else totals
         allowed = self._rescuable(moment, totals)
-        meets = np.minimum.reduceat(allowed, self._starts) <= moment.budget_ms
-        group = int(meets.argmax())
-        if not meets[group]:
-            fastest = int(totals.argmin())
-            return Decision(fastest, float(totals[fastest]), bool(totals[fastest] <= moment.budget_ms))
-        start = self._starts[group]
-        index = int(start + allowed[start : self._ends[group]].argmin())
-        return Decision(index, float(totals[index]), True)
+        group = self._first_that_meets(allowed, moment.budget_ms)
+        if group is None and allowed is not totals:
+            allowed, group = totals, self._first_that_meets(totals, moment.budget_ms)
+        index = int(totals.argmin()) if group is None else self._fastest_of(group, allowed)
+        return Decision(index, float(totals[index]), group is not None)
 
     def plan(self, moment: Moment) -> Plan:
         """The plan for a clip at this moment, with its expected latency in parts and what else was near."""
@@ -128,6 +125,12 @@ class Scheduler:
             "downlink": moment.rtt_ms / 2,
             "total": total_ms,
         }
+
+    def _first_that_meets(self, totals: Totals, budget_ms: float) -> int | None:
+        """The best level with a candidate that meets the deadline."""
+        meets = np.minimum.reduceat(totals, self._starts) <= budget_ms
+        group = int(meets.argmax())
+        return group if meets[group] else None
 
     def _rescuable(self, moment: Moment, totals: Totals) -> Totals:
         """The totals, infinite where the device could not finish in time by itself."""

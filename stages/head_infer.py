@@ -1,5 +1,7 @@
 """Head inference: the layers in front of the cut, on the device's model thread."""
 
+import time
+
 import torch
 
 from models import SplitViT
@@ -12,13 +14,20 @@ MS = 1000.0
 
 
 class HeadInfer:
-    """Runs a planned clip up to its split; to the end where the plan keeps it on the device."""
+    """Runs a planned clip up to its split; to the end where the plan keeps it on the device.
 
-    def __init__(self, model: SplitViT, worker: Worker, clock: Clock, top_k: int = 5) -> None:
+    With `slowdown` above 1 it emulates a device that takes that many times as long: the model's thread
+    rests after each clip.
+    """
+
+    def __init__(
+        self, model: SplitViT, worker: Worker, clock: Clock, top_k: int = 5, slowdown: float = 1.0
+    ) -> None:
         self._model = model
         self._worker = worker
         self._clock = clock
         self._top_k = top_k
+        self._slowdown = slowdown
 
     async def __call__(self, planned: Planned) -> Features | Prediction:
         if planned.plan.split == 0:
@@ -36,6 +45,7 @@ class HeadInfer:
         model = self._model
         tokens = model.embed(model.preprocess(clip.frames[None]))
         tokens = model.run_layers(tokens, 0, min(plan.split, model.num_layers), plan.pruning)
+        self._rest(started)
         if plan.split > model.num_layers:
             classes = top_classes(model.classify(tokens)[0].cpu().numpy(), model.labels, self._top_k)
             parts = self._parts(clip, started)
@@ -50,6 +60,10 @@ class HeadInfer:
             )
         array, sizes = model.to_features(tokens)
         return Features(clip, plan, array, sizes, self._parts(clip, started))
+
+    def _rest(self, started: float) -> None:
+        if self._slowdown > 1:
+            time.sleep((self._clock.now() - started) * (self._slowdown - 1))
 
     def _parts(self, clip: Clip, started: float) -> dict[str, float]:
         return {"wait": (started - clip.ready_at) * MS, "head": (self._clock.now() - started) * MS}

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from commands.profiling.rounds import OnProgress, Rounds, Work, typical_ms
+from commands.profiling.rounds import OnProgress, Rounds, Work, quiet_ms
 from commands.profiling.workload import Workload
 from models import SplitViT
 from pipeline.clock import Clock
@@ -41,7 +41,11 @@ def profiled_codecs() -> tuple[str, ...]:
 
 
 def measure_codecs(
-    model: SplitViT, workload: Workload, rounds: Rounds, clock: Clock, on_progress: OnProgress
+    model: SplitViT,
+    workload: Workload,
+    rounds: Rounds,
+    clock: Clock,
+    on_progress: OnProgress = lambda done: None,
 ) -> dict[str, CodecProfile]:
     """The profile of every codec that can carry this model's tokens or frames."""
     layers = _activations(model, workload)
@@ -53,7 +57,7 @@ def measure_codecs(
         works["decode", sample.codec, sample.tokens] = partial(
             codec.decode, sample.payload, sample.array.shape
         )
-    times = typical_ms(works, rounds, clock, on_progress)
+    times = quiet_ms(works, rounds, clock, on_progress)
     return {name: _profile(name, samples, times) for name in dict.fromkeys(s.codec for s in samples)}
 
 

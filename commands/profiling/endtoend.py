@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from commands.profiling.rounds import Rounds, Work, typical_ms
+from commands.profiling.rounds import Rounds, Work, quiet_ms
 from commands.profiling.workload import Workload
 from models import SplitViT
 from pipeline.clock import Clock
@@ -60,7 +60,7 @@ def compare(
     forwards = _Forwards(model, Workload(model))
     works: dict[Cut, Work] = {cut: partial(forwards.run, cut) for cut in cuts}
     with torch.inference_mode():
-        times = typical_ms(works, rounds, clock)
+        times = quiet_ms(works, rounds, clock)
     return [Compared(cut, predicted_ms(profile, cut), times[cut]) for cut in cuts]
 
 

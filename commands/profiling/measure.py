@@ -8,7 +8,7 @@ import torch
 from commands.profiling.codecs import measure_codecs
 from commands.profiling.layers import FEWEST_TOKENS, Entry, entries, layer_profile, token_counts
 from commands.profiling.machine import describe_machine
-from commands.profiling.rounds import MS, OnProgress, Rounds, Work, typical_ms
+from commands.profiling.rounds import MS, OnProgress, Rounds, Work, quiet_ms
 from commands.profiling.workload import Workload
 from models import SplitViT
 from pipeline.clock import Clock
@@ -68,7 +68,7 @@ def measure_profile(
         depth = _depth(model, workload, effort.stack_ms, clock)
         counts = token_counts(tokens.low, tokens.high, effort.points)
         works = _works(workload, entries(counts, model.num_tokens), depth)
-        times = typical_ms(works, effort.layers, clock, lambda done: on_progress(done * LAYERS_SHARE))
+        times = quiet_ms(works, effort.layers, clock, lambda done: on_progress(done * LAYERS_SHARE))
         codecs = measure_codecs(
             model,
             workload,

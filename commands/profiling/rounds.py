@@ -13,7 +13,7 @@ Work = Callable[[], object]
 OnProgress = Callable[[float], None]
 
 MS = 1000.0
-QUANTILE = 0.4
+QUANTILE = 0.25  # of those tried, the most repeatable beside other programs; load is the correction's part
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class Rounds:
     seconds: float
 
 
-def typical_ms(
+def quiet_ms(
     works: Mapping[K, Work], rounds: Rounds, clock: Clock, on_progress: OnProgress = lambda done: None
 ) -> dict[K, float]:
-    """Milliseconds that each of `works` typically takes.
+    """Milliseconds that each of `works` takes on a machine that is left alone: the lower quartile.
 
     All of them take turns, so that a slow spell of the machine falls on each alike and none finds its
     own data in the caches. The first round only warms up. `on_progress` hears the share that is done.
@@ -36,7 +36,7 @@ def typical_ms(
     started = clock.now()
     times: dict[K, list[float]] = {key: [] for key in works}
     for done in range(-1, rounds.most):
-        spent = (clock.now() - started) / rounds.seconds
+        spent = (clock.now() - started) / max(rounds.seconds, 1e-9)
         if done >= rounds.least and spent >= 1:
             break
         on_progress(min(max(min(done / rounds.least, spent), done / rounds.most, 0.0), 1.0))

@@ -160,11 +160,15 @@ def solve_line(solved: Solved, size: ModelSize, where: str) -> Line:
     entering = [pruning.tokens_after(size.num_tokens, layer) for layer in range(size.num_layers)]
     spared = size.num_layers * size.num_tokens - sum(entering)
     if spared <= 0 or solved.pruned_ms >= solved.none_ms:
-        raise ConfigError(f"{where}.pruned_ms: {solved.pruned_ms:g} must be below none_ms, and prune something")
+        raise ConfigError(
+            f"{where}.pruned_ms: {solved.pruned_ms:g} must be below none_ms, and prune something"
+        )
     slope = (solved.none_ms - solved.pruned_ms) / spared
     base = solved.none_ms / size.num_layers - slope * size.num_tokens
     if base < 0:
-        raise ConfigError(f"{where}.pruned_ms: {solved.pruned_ms:g} makes a layer without tokens take {base:g} ms")
+        raise ConfigError(
+            f"{where}.pruned_ms: {solved.pruned_ms:g} makes a layer without tokens take {base:g} ms"
+        )
     return Line(base=base, slope=slope)
 
 

@@ -8,14 +8,16 @@ from anyio.abc import TaskGroup
 
 from commands.cloud import Reception, open_reception
 from commands.device_pipeline import Job, run_device
-from commands.plan import Setup, fixed_policy
+from commands.plan import Setup
 from configs.settings import CloudSettings, DeviceSettings, LinkSettings, PlanSettings
 from models import SplitViT
 from pipeline.clock import SystemClock
 from pipeline.errors import LinkError
 from pipeline.items import Prediction
+from scheduling.profile import Profile
 from sources.pattern import PatternSource
 from stages.capture import capture
+from tests.commands.machines import profile_for
 from transport.connection import Connection
 from transport.memory import MemoryConnection, memory_link
 
@@ -60,20 +62,28 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire_to_cloud(model: SplitViT, **settings: object) -> AsyncIterator[Wire]:
+async def wire_to_cloud(
+    model: SplitViT, profile: Profile | None = None, **settings: object
+) -> AsyncIterator[Wire]:
     async with (
-        open_reception(CloudSettings(**settings), model, SystemClock()) as reception,
+        open_reception(CloudSettings(**settings), model, SystemClock(), profile) as reception,
         anyio.create_task_group() as tasks,
     ):
         yield Wire(reception, tasks)
         tasks.cancel_scope.cancel()
 
 
-def setup_for(model: SplitViT, sla_ms: float | None = None, **plan: object) -> Setup:
+def setup_for(
+    model: SplitViT, sla_ms: float | None = None, in_flight: int | None = None, **plan: object
+) -> Setup:
+    """A device with a fixed plan where `plan` names one, else with a policy and a profile of 1 ms a layer."""
     settings = DeviceSettings(
-        plan=PlanSettings(**plan), link=LinkSettings(patience_s=5, connect_s=1), sla_ms=sla_ms
+        plan=PlanSettings(**plan),
+        link=LinkSettings(patience_s=5, connect_s=1),
+        sla_ms=sla_ms,
+        in_flight=in_flight,
     )
-    return Setup(settings, model, fixed_policy(settings.plan, model))
+    return Setup(settings, model, None if settings.plan.fixed else profile_for(model))
 
 
 def pattern(model: SplitViT, clips: int, name: str = "pattern", seed: int = 3) -> PatternSource:

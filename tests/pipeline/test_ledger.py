@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +65,31 @@ def test_latency_runs_from_the_last_frame_to_the_release():
     assert (first.status, first.reason) == (Status.OK, None)
     assert (second.status, second.reason) == (Status.LATE, "400 ms, promised 300 ms")
     assert ledger.counts == {Status.OK: 1, Status.LATE: 1}
+
+
+def test_a_clip_that_restarts_counts_from_its_new_start_to_its_new_deadline():
+    ledger = Ledger(sla_ms=300)
+    clips = [make_clip(seq, ready_at=1.0, deadline=1.3) for seq in range(3)]
+    for clip in clips:
+        ledger.admit(clip)
+    for clip in clips[:2]:
+        ledger.restart(replace(clip, ready_at=50.0, deadline=50.3))
+    (in_time,) = ledger.settle(make_ok(clips[0]), now=50.2)
+    (late,) = ledger.settle(make_ok(clips[1]), now=50.4)
+    (never_restarted,) = ledger.settle(make_ok(clips[2]), now=50.4)
+    assert (in_time.status, in_time.latency_ms["total"]) == (Status.OK, pytest.approx(200))
+    assert (late.status, late.reason) == (Status.LATE, "400 ms, promised 300 ms")
+    assert never_restarted.latency_ms["total"] == pytest.approx(49_400)
+    assert ledger.balanced
+
+
+def test_only_a_clip_that_is_owed_a_record_can_restart():
+    ledger = Ledger()
+    ledger.admit(make_clip())
+    ledger.settle(make_ok(make_clip()), now=1.0)
+    for clip in (make_clip(), make_clip(7)):
+        with pytest.raises(KeyError, match=clip.clip_id):
+            ledger.restart(clip)
 
 
 def test_a_failed_clip_is_failed_and_not_late():

@@ -14,7 +14,13 @@ MARGIN_MS = 5.0
 TABLE = cost_table(make_levels(), SPLITS, make_device(), make_cloud(), prune=False)
 REMOTE = TABLE.take([index for index in range(len(TABLE)) if TABLE.sends[index]])
 JANUS, CAREFUL = Scheduler(TABLE), Scheduler(TABLE, rescue_margin_ms=MARGIN_MS)
-SCHEDULERS = st.sampled_from([JANUS, CAREFUL, Scheduler(REMOTE), Scheduler(REMOTE, rescue_margin_ms=MARGIN_MS)])
+MARGINS_MS = {
+    JANUS: None,
+    CAREFUL: MARGIN_MS,
+    Scheduler(REMOTE): None,
+    Scheduler(REMOTE, rescue_margin_ms=MARGIN_MS): MARGIN_MS,
+}
+SCHEDULERS = st.sampled_from(list(MARGINS_MS))
 CONNECTED = moments(st.just(True))
 
 
@@ -29,10 +35,7 @@ def slow_total_ms(table, index, moment):
     done_ms = max(done_ms, moment.link_wait_ms)
     done_ms += table.num_bytes[index] * 8 / (moment.mbps * 1000) + moment.rtt_ms
     return (
-        done_ms
-        + moment.cloud_wait_ms
-        + table.decode_ms[index]
-        + table.tail_ms[index] * moment.cloud_factor
+        done_ms + moment.cloud_wait_ms + table.decode_ms[index] + table.tail_ms[index] * moment.cloud_factor
     )
 
 
@@ -45,7 +48,7 @@ def finishes_in_time(table, index, moment, margin_ms):
 
 
 def slow_decision(table, moment, margin_ms):
-    """Algorithm 1 in loops: the chosen candidate, and whether it is one that meets the deadline."""
+    """Algorithm 1 in loops: the chosen candidate, and whether it meets the deadline."""
     totals = [slow_total_ms(table, index, moment) for index in range(len(table))]
     for rank in sorted(set(table.ranks.tolist())):
         fastest, fastest_ms = None, math.inf
@@ -56,6 +59,8 @@ def slow_decision(table, moment, margin_ms):
                 fastest, fastest_ms = index, totals[index]
         if fastest is not None and fastest_ms <= moment.budget_ms:
             return fastest, True
+    if margin_ms is not None:
+        return slow_decision(table, moment, None)
     return min(range(len(table)), key=totals.__getitem__), False
 
 
@@ -82,8 +87,7 @@ def test_predicted_totals_are_the_steps_one_after_the_other(scheduler, moment):
 @given(SCHEDULERS, moments())
 def test_decisions_are_those_of_algorithm_1_in_loops(scheduler, moment):
     assume(not on_the_edge(scheduler, moment))
-    margin_ms = MARGIN_MS if scheduler in (CAREFUL,) or scheduler._rescue_margin_ms else None
-    wanted, meets = slow_decision(scheduler.table, moment, margin_ms)
+    wanted, meets = slow_decision(scheduler.table, moment, MARGINS_MS[scheduler])
     chosen = scheduler.decide(moment)
     slow_ms = slow_total_ms(scheduler.table, wanted, moment)
     assert same(chosen.total_ms, slow_ms)
@@ -108,10 +112,11 @@ def test_more_bandwidth_never_makes_a_candidate_slower_nor_the_level_worse(sched
     wider = replace(moment, mbps=moment.mbps * more)
     assert (scheduler.predict(wider) <= scheduler.predict(moment) * (1 + 1e-12)).all()
     before, after = scheduler.decide(moment), scheduler.decide(wider)
+    candidates = scheduler.table.candidates
     if before.meets and not on_the_edge(scheduler, moment):
-        candidates = scheduler.table.candidates
         assert after.meets
-        assert candidates[after.index].rank <= candidates[before.index].rank
+        if MARGINS_MS[scheduler] is None:
+            assert candidates[after.index].rank <= candidates[before.index].rank
     if not after.meets:
         assert after.total_ms <= before.total_ms * (1 + 1e-12)
 
@@ -149,11 +154,21 @@ def test_a_plan_that_leaves_the_device_can_still_be_finished_there_in_time(momen
 
 def test_the_margin_keeps_a_risky_plan_from_being_chosen():
     moment = Moment(budget_ms=130.0, mbps=100.0, rtt_ms=5.0)
-    risky, careful = JANUS.plan(moment), CAREFUL.plan(moment)
-    assert risky.split == 0 and risky.pruning.name == "none"
-    assert finishes_in_time(TABLE, CAREFUL.decide(moment).index, moment, MARGIN_MS)
-    assert not finishes_in_time(TABLE, JANUS.decide(replace(moment, budget_ms=100.0)).index, moment, 40.0)
-    assert careful.expected_ms["total"] <= 130.0
+    risky, careful = JANUS.decide(moment).index, CAREFUL.decide(moment).index
+    assert TABLE.candidates[risky].rank == 0
+    assert not finishes_in_time(TABLE, risky, moment, MARGIN_MS)
+    assert TABLE.candidates[careful].rank > 0
+    assert finishes_in_time(TABLE, careful, moment, MARGIN_MS)
+
+
+def test_a_device_too_slow_to_rescue_anything_does_not_cost_the_accuracy_that_the_cloud_gives():
+    moment = Moment(budget_ms=90.0, mbps=100.0, rtt_ms=5.0)
+    assert not any(
+        finishes_in_time(TABLE, index, moment, MARGIN_MS) and TABLE.sends[index]
+        for index in range(len(TABLE))
+    )
+    assert CAREFUL.decide(moment) == JANUS.decide(moment)
+    assert TABLE.candidates[CAREFUL.decide(moment).index].rank == 0
 
 
 @pytest.mark.parametrize("dead", [{"connected": False}, {"mbps": 0.0}])
@@ -171,19 +186,23 @@ def test_waits_move_the_work_to_where_nobody_waits():
     assert JANUS.plan(replace(at_rest, mbps=0.5, device_wait_ms=1000.0)).split == 0
 
 
-def minima(scheduler, plan, totals):
-    """The least total in each respect in which a plan may be near."""
-    table = scheduler.table
-    rank = next(c.rank for c in table.candidates if key(c) == key(plan))
-    better = max((c.rank for c in table.candidates if c.rank < rank), default=None)
-    members = {
-        "best level": [c.rank == 0 for c in table.candidates],
-        "fastest": [True] * len(table),
-        "next better level": [c.rank == better for c in table.candidates],
-        "all on the device": [c.split == LAST for c in table.candidates],
-        "all in the cloud": [c.split == 0 for c in table.candidates],
+def near_ms(scheduler, rank, totals, budget_ms):
+    """The total in each respect in which a plan may be near one of this rank."""
+    rows = list(zip(scheduler.table.candidates, totals.tolist(), strict=True))
+    best = min(c.rank for c, _ in rows)
+    better = max((c.rank for c, _ in rows if c.rank < rank), default=None)
+
+    def first_that_meets(split):
+        alone = [total_ms for c, total_ms in rows if c.split == split]
+        return next((total_ms for total_ms in alone if total_ms <= budget_ms), min(alone, default=None))
+
+    return {
+        "best level": min(total_ms for c, total_ms in rows if c.rank == best),
+        "fastest": min(totals),
+        "next better level": min((total_ms for c, total_ms in rows if c.rank == better), default=None),
+        "all on the device": first_that_meets(LAST),
+        "all in the cloud": first_that_meets(0),
     }
-    return {what: min(totals[mask], default=None) for what, mask in members.items()}
 
 
 def key(plan):
@@ -193,13 +212,30 @@ def key(plan):
 @given(SCHEDULERS, moments())
 def test_near_holds_what_it_says_and_never_the_chosen_one(scheduler, moment):
     plan, totals = scheduler.plan(moment), scheduler.predict(moment)
-    least = minima(scheduler, plan, totals)
+    ranks = {key(candidate): candidate.rank for candidate in scheduler.table.candidates}
+    rank = ranks[key(plan)]
+    wanted = near_ms(scheduler, rank, totals, moment.budget_ms)
     for other in plan.near:
         assert key(other) != key(plan)
-        assert other.expected_ms == least[other.what]
+        assert other.expected_ms == wanted[other.what]
+        order = (ranks[key(other)] > rank) - (ranks[key(other)] < rank)
+        assert other.level == {-1: "better", 0: "same", 1: "worse"}[order]
     assert len({key(other) for other in plan.near}) == len(plan.near)
     shown = {plan.expected_ms["total"], *(other.expected_ms for other in plan.near)}
-    assert {value for value in least.values() if value is not None} <= shown
+    assert {value for value in wanted.values() if value is not None} <= shown
+
+
+@given(moments(), st.floats(0.2, 5))
+def test_a_codec_that_makes_more_bytes_than_its_profile_says_is_expected_to(moment, factor):
+    table = TABLE.take(range(len(TABLE)))
+    scheduler = Scheduler(table)
+    scheduler.rescale("int8", 3.0)
+    scheduler.rescale("int8", factor)
+    for index, total_ms in enumerate(scheduler.predict(moment).tolist()):
+        scaled = factor if table.candidates[index].codec == "int8" else 1.0
+        more_bytes = replace(table, num_bytes=table.num_bytes * scaled)
+        assert same(total_ms, slow_total_ms(more_bytes, index, moment))
+    assert scheduler.plan(moment).expected_bytes in TABLE.num_bytes
 
 
 def test_a_plan_says_what_was_known_and_why_it_was_chosen():

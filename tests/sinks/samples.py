@@ -2,9 +2,19 @@
 
 from dataclasses import replace
 
-from pipeline.items import ClassScore, Plan, Prediction, Pruning, Ran, Status
+from pipeline.items import Alternative, ClassScore, Moment, Plan, Prediction, Pruning, Ran, Status
 
-PLAN = Plan(Pruning("exponential", 0.05, (3, 2, 1)), 4, "int8+zstd", {"head": 80.0, "total": 212.0})
+PRUNING = Pruning("exponential", 0.05, (3, 2, 1))
+PLAN = Plan(
+    PRUNING,
+    4,
+    "int8+zstd",
+    expected_ms={"wait": 2.0, "head": 80.0, "uplink": 60.0, "tail": 70.0, "total": 212.0},
+    why="janus+: the best level that meets the deadline",
+    near=(Alternative("fastest", "worse", PRUNING, 13, "none", 190.0),),
+    expected_bytes=48_000.0,
+    moment=Moment(budget_ms=298.7, mbps=24.1, rtt_ms=33.0, device_factor=1.1, cloud_factor=0.9),
+)
 DOCUMENTED = Prediction(
     clip_id="abseiling/000003",
     source="abseiling",
@@ -16,8 +26,6 @@ DOCUMENTED = Prediction(
     plan=PLAN,
     ran=Ran.SPLIT,
     latency_ms={"wait": 1.2, "head": 80.1, "encode": 0.9, "uplink": 61.0, "tail": 50.3, "total": 201.4},
-    link_mbps=24.1,
-    link_rtt_ms=33.0,
     sla_ms=300,
     model="vit_tiny_patch16_224@1f2e3d4c",
 )

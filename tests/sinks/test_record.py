@@ -6,17 +6,21 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.items import ClassScore, Plan, Prediction, Pruning, Status
+from pipeline.items import Alternative, ClassScore, Moment, Plan, Prediction, Pruning, Status
 from sinks.record import to_line, to_record
-from tests.sinks.samples import DOCUMENTED
+from tests.sinks.samples import DOCUMENTED, PLAN, PRUNING
 
 DOCUMENTED_LINE = """
 {"schema": 1, "clip_id": "abseiling/000003", "source": "abseiling", "seq": 3, "status": "ok", "reason": null,
  "start_s": 7.68, "end_s": 10.2, "predictions": [{"class": "abseiling", "class_id": 0, "confidence": 0.91}],
- "plan": {"pruning": "exponential:0.05", "split": 4, "codec": "int8+zstd", "ran": "split"},
- "expected_ms": 212.0,
+ "plan": {"pruning": "exponential:0.05", "split": 4, "codec": "int8+zstd", "ran": "split",
+          "why": "janus+: the best level that meets the deadline"},
+ "expected_ms": 212.0, "expected_parts_ms": {"wait": 2.0, "head": 80.0, "uplink": 60.0, "tail": 70.0},
+ "near": [{"what": "fastest", "level": "worse", "pruning": "exponential:0.05", "split": 13, "codec": "none",
+           "expected_ms": 190.0}],
  "latency_ms": {"wait": 1.2, "head": 80.1, "encode": 0.9, "uplink": 61.0, "tail": 50.3, "total": 201.4},
- "link": {"mbps": 24.1, "rtt_ms": 33.0}, "sla_ms": 300, "model": "vit_tiny_patch16_224@1f2e3d4c"}
+ "link": {"mbps": 24.1, "rtt_ms": 33.0}, "load": {"device": 1.1, "cloud": 0.9}, "budget_ms": 298.7,
+ "sla_ms": 300, "model": "vit_tiny_patch16_224@1f2e3d4c"}
 """
 
 
@@ -34,7 +38,8 @@ def test_a_clip_that_never_ran_has_no_plan_and_no_predictions() -> None:
     assert record["status"] == "dropped"
     assert record["reason"] == "queue full"
     assert [record[key] for key in ("plan", "expected_ms", "link", "sla_ms")] == [None] * 4
-    assert not {"label", "padded", "bytes"} & record.keys()
+    absent = {"label", "padded", "bytes", "load", "budget_ms", "near", "expected_parts_ms"}
+    assert not absent & record.keys()
 
 
 def test_label_padding_and_bytes_appear_where_there_are_any() -> None:
@@ -43,9 +48,22 @@ def test_label_padding_and_bytes_appear_where_there_are_any() -> None:
     assert [key for key in record if key not in {"label", "padded", "bytes"}] == list(to_record(DOCUMENTED))
 
 
-def test_a_plan_without_a_forecast_expects_null() -> None:
-    plan = Plan(Pruning("none", 0, (0,)), 0, "raw")
-    assert to_record(replace(DOCUMENTED, plan=plan))["expected_ms"] is None
+def test_a_plan_without_a_forecast_expects_null_and_still_tells_of_the_link() -> None:
+    plan = Plan(Pruning("none", 0, (0,)), 0, "raw", why="fixed", moment=Moment(mbps=7.5, rtt_ms=20.0))
+    record = to_record(replace(DOCUMENTED, plan=plan))
+    assert record["plan"]["why"] == "fixed"
+    assert record["expected_ms"] is None
+    assert record["link"] == {"mbps": 7.5, "rtt_ms": 20.0}
+    assert not {"load", "budget_ms", "near", "expected_parts_ms"} & record.keys()
+    bare = to_record(replace(DOCUMENTED, plan=replace(plan, why="", moment=None)))
+    assert (bare["plan"]["why"], bare["link"]) == (None, None)
+
+
+def test_a_wait_beyond_a_day_is_a_plan_that_cannot_be_carried_out() -> None:
+    dead = replace(PLAN, expected_ms={"uplink": 1e9, "total": 1e9 + 5}, moment=Moment())
+    record = to_record(replace(DOCUMENTED, plan=dead))
+    assert (record["expected_ms"], record["expected_parts_ms"]) == (None, {"uplink": None})
+    assert record["budget_ms"] is None
 
 
 def test_numbers_are_rounded_to_what_they_can_mean() -> None:
@@ -64,8 +82,19 @@ def test_numbers_are_rounded_to_what_they_can_mean() -> None:
 numbers = st.floats(allow_nan=True, allow_infinity=True)
 
 
+def strictly(line: bytes) -> Any:
+    return json.loads(line, parse_constant=lambda name: (_ for _ in ()).throw(AssertionError(name)))
+
+
 @given(numbers, numbers, numbers, st.text())
 def test_every_line_is_strict_json_on_one_line(first: float, second: float, third: float, text: str) -> None:
+    plan = replace(
+        PLAN,
+        expected_ms={"head": third, "total": first},
+        why=text,
+        near=(Alternative(text, text, PRUNING, 13, text, second),),
+        moment=Moment(first, second, third, first, second, third, first, second),
+    )
     line = to_line(
         replace(
             DOCUMENTED,
@@ -74,14 +103,14 @@ def test_every_line_is_strict_json_on_one_line(first: float, second: float, thir
             start_s=first,
             classes=(ClassScore(text, 0, second),),
             latency_ms={"total": third},
-            link_mbps=first,
             sla_ms=second,
-            plan=replace(
-                DOCUMENTED.plan or Plan(Pruning("none", 0, ()), 0, ""), expected_ms={"total": first}
-            ),
+            plan=plan,
         )
     )
     assert line.count(b"\n") == 1
-    record = json.loads(line, parse_constant=lambda name: (_ for _ in ()).throw(AssertionError(name)))
+    record = strictly(line)
     assert record["clip_id"] == text
-    assert (record["start_s"] is None) == (not math.isfinite(first))
+    for key, value in ((record["start_s"], first), (record["link"]["mbps"], second)):
+        assert (key is None) == (not math.isfinite(value))
+    assert (record["budget_ms"] is None) == (not -math.inf < first < 86_400_000)
+    assert (record["near"][0]["expected_ms"] is None) == (not -math.inf < second < 86_400_000)

@@ -1,5 +1,6 @@
 """When bytes have left over a link whose rate moves."""
 
+from math import isinf
 from typing import Protocol
 
 BITS_PER_MEGABIT = 1e6
@@ -52,8 +53,9 @@ class TokenBucket:
         missing_bits = num_bytes * 8 - self._paid_bits
         while missing_bits > 0 and self.left_s < now:
             missing_bits -= self._step(missing_bits, now)
-        self._paid_bits = num_bytes * 8 - missing_bits if missing_bits > 0 else 0.0
-        return self._wait_s(missing_bits, now) if missing_bits > 0 else 0.0
+        wait_s = self._wait_s(missing_bits, now) if missing_bits > 0 else 0.0
+        self._paid_bits = num_bytes * 8 - missing_bits if wait_s else 0.0
+        return wait_s
 
     def give_up(self) -> None:
         """The chunk that waits will not be asked for again."""
@@ -71,8 +73,8 @@ class TokenBucket:
 
     def _wait_s(self, missing_bits: float, now: float) -> float:
         bits_per_s = self._bits_per_s(now)
-        if bits_per_s <= 0:
-            return ASK_AGAIN_S
+        if bits_per_s <= 0 or isinf(bits_per_s):
+            return 0.0 if bits_per_s > 0 else ASK_AGAIN_S
         # Less than this is rounding, and a clock that is waited for might not move at all.
         return min(max(missing_bits / bits_per_s, LEAST_WAIT_S), ASK_AGAIN_S)
 

@@ -11,7 +11,7 @@ from transport.emulation.delay_line import DelayLine
 
 GRAIN_S = 0.004
 LEAST_BYTES, MOST_BYTES = 1460, 65536
-WAITING_CHUNKS = 4
+WAITING_CHUNKS = 8
 UNDER_WAY_BYTES = 4 << 20
 
 

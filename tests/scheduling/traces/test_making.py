@@ -87,5 +87,5 @@ def test_outages_that_leave_nothing_or_are_none_are_refused(every_s, length_s):
 
 def test_outages_that_would_take_too_much_memory_are_refused_before_it_is_taken():
     for trace, every_s in ((constant(1), 1e9), (sampled("long", np.ones(1000), 1000.0), 1e-2)):
-        with pytest.raises(ConfigError, match="would make .* samples"):
+        with pytest.raises(ConfigError, match=r"would make \d+ samples"):
             outages(trace, every_s, every_s / 2)

@@ -64,7 +64,9 @@ def test_the_integral_is_the_sum_over_the_rate():
     assert STEPS.megabits(0.25, 2.5) == pytest.approx(0.75 * 8 + 0.5 * 16)
     assert STEPS.megabits(3.5, 5.25) == pytest.approx(8 + 0.0)
     for start_s, stop_s in ((0.25, 2.5), (1.5, 3.5), (3.9, 9.1)):
-        assert STEPS.megabits(start_s, stop_s) == pytest.approx(slow_megabits(STEPS, start_s, stop_s), abs=0.05)
+        assert STEPS.megabits(start_s, stop_s) == pytest.approx(
+            slow_megabits(STEPS, start_s, stop_s), abs=0.05
+        )
 
 
 @given(traces(), st.lists(st.tuples(STARTS, SIZES), min_size=1, max_size=6))

@@ -44,8 +44,7 @@ async def test_all_who_use_a_road_share_its_rate():
     out = []
 
     async def send(chunks):
-        for _ in range(chunks):
-            out.append(await way.pass_through(10_000, 0.0))
+        out.extend([await way.pass_through(10_000, 0.0) for _ in range(chunks)])
 
     async with anyio.create_task_group() as tasks:
         for chunks in (3, 5, 2):

@@ -1,0 +1,240 @@
+"""The policies on the wire: real processes, real images, an emulated link that follows a recorded trace.
+
+    python -m benchmarks.live --images FOLDER --weights FILE --trace FILE:RUN [--clips 300] [--slowdown 8]
+
+The images become a video of one frame a clip. For each policy a cloud, a link and a device process
+start anew, and the same clips go through them one at a time, each over the trace from its beginning.
+The device is emulated to be `slowdown` times slower than this machine, so that a cloud is worth having.
+Beside them: the oracle, simulated over the same trace with the same two profiles.
+"""
+
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from commands.profiling.cache import read_profile
+from commands.traces import read_trace
+from pipeline.items import Pixels
+from scheduling.emulation import slowed
+from scheduling.policies import Choice, Codecs, make_policy
+from scheduling.simulation import Run, simulate
+from scheduling.traces import Trace
+from sources.writer import write_video
+
+MAIN = Path(__file__).resolve().parents[1] / "main.py"
+MODEL = "vit_tiny_patch16_224"
+SIDE = 248
+POLICIES = ("device-only", "cloud-only", "mixed", "janus", "janus+")
+LOSSY = ("png", "jpeg:95", "jpeg:90", "jpeg:80")
+TOKENS = ("float32+zstd", "float16+zstd", "int8+zstd", "int4+zstd")
+console = Console()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One record as the device wrote it, and when, in seconds after the link had begun."""
+
+    record: dict[str, Any]
+    at_s: float
+
+    @property
+    def total_ms(self) -> float:
+        return float(self.record["latency_ms"]["total"])
+
+    @property
+    def ready_s(self) -> float:
+        return self.at_s - self.total_ms / 1000
+
+
+@contextmanager
+def process(*arguments: object) -> Iterator["subprocess.Popen[str]"]:
+    """One verb of the program, ended when the block is left."""
+    command = [sys.executable, str(MAIN), *map(str, arguments)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield child
+    finally:
+        child.terminate()
+        child.wait(20)
+
+
+def address(child: "subprocess.Popen[str]", mark: str) -> str:
+    """The first word of the child's output that begins with `mark`."""
+    assert child.stdout
+    for line in child.stdout:
+        for word in line.split():
+            if word.startswith(mark):
+                return word
+    raise SystemExit("a process ended before it listened")
+
+
+def square(image: Pixels) -> Pixels:
+    """The image's centre, `SIDE` pixels wide and high."""
+    height, width = image.shape[:2]
+    scale = SIDE / min(height, width)
+    size = (max(SIDE, round(width * scale)), max(SIDE, round(height * scale)))
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    top, left = (image.shape[0] - SIDE) // 2, (image.shape[1] - SIDE) // 2
+    return np.ascontiguousarray(image[top : top + SIDE, left : left + SIDE])
+
+
+def pictures(images: Path, clips: int) -> tuple[list[Path], list[int]]:
+    """Files and class indices of the images that `images`/labels.csv names."""
+    with (images / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))[:clips]
+    return [images / row["file"] for row in rows], [int(row["class_index"]) for row in rows]
+
+
+def replayed(
+    policy: str, video: Path, weights: Path, profile: Path, trace: str, sla_ms: float, slowdown: float
+) -> list[Line]:
+    """Every record of one policy's run."""
+    model = ("--model", MODEL, "--weights", weights, "--profile", profile)
+    with process("cloud", "--port", 0, *model) as cloud:
+        url = address(cloud, "ws://")
+        far = url.removeprefix("ws://").split("/")[0]
+        with process("link", "--listen", "127.0.0.1:0", "--to", far, "--trace", trace) as link:
+            near = address(link, "127.0.0.1:")
+            began = time.monotonic()
+            options = (
+                "--in-flight",
+                1,
+                "--sla-ms",
+                sla_ms,
+                "--emulate-slowdown",
+                slowdown,
+                "--policy",
+                policy,
+            )
+            with process(
+                "replay", video, "--cloud", f"ws://{near}", "--output", "-", *options, *model
+            ) as device:
+                assert device.stdout
+                return [Line(json.loads(line), time.monotonic() - began) for line in device.stdout]
+
+
+def measured(name: str, lines: list[Line], truth: list[int], trace: Trace, sla_ms: float) -> list[str]:
+    """One policy's row."""
+    total_ms = np.array([line.total_ms for line in lines])
+    expected_ms = np.array([line.record["expected_ms"] for line in lines])
+    right = [line.record["predictions"][0]["class_id"] == truth[line.record["seq"]] for line in lines]
+    sent = [line for line in lines if line.record.get("bytes", 0) > 1024]
+    link = [
+        abs(line.record["link"]["mbps"] - true) / true
+        for line in sent
+        if (true := _mean_mbps(trace, line)) > 0
+    ]
+    error = np.abs(expected_ms - total_ms) / total_ms
+    return [
+        name,
+        f"{len(lines)}",
+        f"{(total_ms > sla_ms).mean():.1%}",
+        f"{1000 / total_ms.mean():.2f}",
+        f"{total_ms.mean():.0f}",
+        f"{np.percentile(total_ms, 99):.0f}",
+        f"{np.mean(right):.1%}",
+        f"{error.mean():.1%}",
+        f"{np.median(error):.1%}",
+        f"{np.median(link):.0%}" if link else "-",
+        f"{np.mean([line.record['plan']['split'] == 0 for line in lines]):.0%}",
+        f"{np.mean([line.record['plan']['ran'] == 'device' for line in lines]):.0%}",
+    ]
+
+
+def _mean_mbps(trace: Trace, line: Line) -> float:
+    """The trace's own mean while the clip was under way."""
+    return trace.megabits(line.ready_s, line.at_s) / max(line.at_s - line.ready_s, 1e-3)
+
+
+def oracle(
+    profile: Path, trace: Trace, offset_s: float, clips: int, sla_ms: float, slowdown: float
+) -> list[str]:
+    """The simulated oracle over the same trace, from when the devices began."""
+    far = read_profile(profile)
+    near = slowed(far, slowdown)
+    pixels = tuple(name for name in LOSSY if name in far.codecs)
+    policy = make_policy("oracle", Choice(near, far, Codecs(TOKENS, pixels), prunings=30))
+    rtt_ms = trace.rtt_ms_at(0, 30.0)
+    outcomes = [
+        outcome
+        for outcome in simulate(policy, Run(trace, sla_ms, rtt_ms, clairvoyant=True))
+        if outcome.ready_s >= offset_s
+    ][:clips]
+    total_ms = np.array([outcome.latency_ms for outcome in outcomes])
+    splits = np.array([outcome.plan.split for outcome in outcomes])
+    return [
+        "oracle, simulated",
+        f"{len(outcomes)}",
+        f"{(total_ms > sla_ms).mean():.1%}",
+        f"{1000 / total_ms.mean():.2f}",
+        f"{total_ms.mean():.0f}",
+        f"{np.percentile(total_ms, 99):.0f}",
+        *("-",) * 4,
+        f"{(splits == 0).mean():.0%}",
+        f"{(splits == near.num_layers + 1).mean():.0%}",
+    ]
+
+
+def main(
+    images: Annotated[Path, typer.Option(help="folder with labels.csv (file, class_index)")],
+    weights: Annotated[Path, typer.Option(help=f"weights of {MODEL}")],
+    trace: Annotated[str, typer.Option(help="FILE[:RUN[:5g|lte]]")],
+    clips: Annotated[int, typer.Option(help="how many images")] = 300,
+    slowdown: Annotated[float, typer.Option(help="the emulated device's factor")] = 8.0,
+    sla_ms: Annotated[float, typer.Option(help="the promise")] = 150.0,
+    policies: Annotated[str, typer.Option(help="comma-separated")] = ",".join(POLICIES),
+    output: Annotated[Path | None, typer.Option(help="keep the records in this folder")] = None,
+) -> None:
+    files, truth = pictures(images, clips)
+    columns = (
+        "policy",
+        "clips",
+        "late",
+        "clips/s",
+        "mean ms",
+        "p99 ms",
+        "top-1",
+        "error",
+        "median",
+        "link off",
+    )
+    table = Table(
+        *columns, "in cloud", "on device", title=f"{trace}, {slowdown:g} times slower device, {sla_ms:g} ms"
+    )
+    with tempfile.TemporaryDirectory(prefix="janus-live-") as folder:
+        video, profile = Path(folder) / "images.mp4", Path(folder) / "profile.json"
+        write_video(
+            video, (square(cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)) for file in files), 25, 10
+        )
+        with process("profile", "--model", MODEL, "--weights", weights, "--output", profile) as child:
+            child.wait()
+        shape, offset_s = read_trace(trace), 0.0
+        for policy in policies.split(","):
+            lines = replayed(policy, video, weights, profile, trace, sla_ms, slowdown)
+            offset_s = lines[0].ready_s
+            table.add_row(*measured(policy, lines, truth, shape, sla_ms))
+            if output is not None:
+                output.mkdir(parents=True, exist_ok=True)
+                (output / f"{policy}.jsonl").write_text(
+                    "".join(json.dumps({**line.record, "at_s": line.at_s}) + "\n" for line in lines)
+                )
+        table.add_row(*oracle(profile, shape, offset_s, clips, sla_ms, slowdown))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
