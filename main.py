@@ -142,6 +142,7 @@ Hop = Annotated[
 Rate = Annotated[
     float | None, typer.Option("--rate", help="Frames a second to resample to. [the source's own]")
 ]
+Patience = Annotated[float, typer.Option("--patience", help="Seconds to wait for a cloud that went away.")]
 SlaMs = Annotated[float | None, typer.Option("--sla-ms", help="Latency promise; a clip above it is 'late'.")]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit with 1 unless clips admitted = records written.")
@@ -236,9 +237,7 @@ def replay(
     threads: Threads = 1,
     top_k: TopK = 5,
     sla_ms: SlaMs = None,
-    patience: Annotated[
-        float, typer.Option("--patience", help="Seconds to wait for a cloud that went away.")
-    ] = 30.0,
+    patience: Patience = 30.0,
     strict: Strict = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -298,6 +297,7 @@ def device(
     threads: Threads = 1,
     top_k: TopK = 5,
     sla_ms: SlaMs = None,
+    patience: Patience = 30.0,
     strict: Strict = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -312,7 +312,7 @@ def device(
             clips={"stride": stride, "hop": hop, "rate": rate},
             plan=_plan(policy, levels, accuracy_tolerance, max_accuracy_loss, pixels_stay, codecs)
             | {"pruning": pruning, "split": split, "codec": codec, "device_only": device_only},
-            link={"url": cloud, "prior_mbps": prior_mbps},
+            link={"url": cloud, "patience_s": patience, "prior_mbps": prior_mbps},
             profile=profile,
             slowdown=emulate_slowdown,
             sla_ms=sla_ms,
@@ -355,7 +355,7 @@ def profile(
     threads: Threads = 1,
     quick: Annotated[bool, typer.Option("--quick", help="Take seconds, not minutes.")] = False,
     least_tokens: Annotated[
-        int | None, typer.Option("--least-tokens", min=2, help="Measure layers from so many tokens on.")
+        int | None, typer.Option("--least-tokens", min=3, help="Measure layers from so many tokens on.")
     ] = None,
     most_tokens: Annotated[
         int | None, typer.Option("--most-tokens", min=3, help="Measure layers up to so many tokens.")
@@ -398,7 +398,7 @@ def link(
         bool, typer.Option("--loop/--once", help="Begin again at the trace's end, or keep its last value.")
     ] = True,
     outage: Annotated[
-        str | None, typer.Option("--outage", help="EVERY:LENGTH: dead for LENGTH s at each EVERY s.")
+        str | None, typer.Option("--outage", help="EVERY:LENGTH in s; 20:5 is 15 s up, 5 s dead, and again.")
     ] = None,
     verbose: Verbose = 0,
 ) -> None:

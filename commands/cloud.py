@@ -1,6 +1,5 @@
 """The cloud: serves the layers behind the cut to devices, until interrupted."""
 
-import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -9,7 +8,7 @@ import anyio
 
 from commands.plan import load_model
 from commands.profiling.cache import load_or_make
-from commands.runtime import OK, run_async
+from commands.runtime import OK, interrupted, run_async
 from configs.settings import CloudSettings
 from models import SplitViT
 from pipeline.clock import Clock, SystemClock
@@ -54,9 +53,15 @@ class Reception:
             self._sessions.add(session)
             try:
                 async for packet in session.packets():
-                    await self._send.send(Arrival(session, packet, self._clock.now()))
+                    await self._put(Arrival(session, packet, self._clock.now()))
             finally:
                 self._sessions.discard(session)
+
+    async def _put(self, arrival: Arrival) -> None:
+        try:
+            self._send.send_nowait(arrival)
+        except anyio.WouldBlock:
+            await self._send.send(arrival)
 
     async def arrivals(self) -> AsyncGenerator[Arrival, None]:
         """All packets, as they come in."""
@@ -101,7 +106,7 @@ async def _serve(settings: CloudSettings, model: SplitViT, profile: Profile) -> 
         ) as address,
     ):
         print(f"janus cloud listening at {address.url} with {model.id} ({model.dtype})", flush=True)
-        await _interrupted()
+        await interrupted()
         await reception.say_bye()
     return OK
 
@@ -116,9 +121,3 @@ def _welcome(settings: CloudSettings, model: SplitViT, profile: Profile | None) 
         codecs=codec_names(),
         profile=None if profile is None else profile.model_dump(mode="json"),
     )
-
-
-async def _interrupted() -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            return

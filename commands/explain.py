@@ -9,7 +9,7 @@ from rich.table import Table
 
 from commands.runtime import OK
 from pipeline.errors import ConfigError
-from transport.untrusted import printable
+from transport.untrusted import one_line, printable
 
 PARTS = ("wait", "head", "encode", "link", "uplink", "queue", "decode", "tail", "downlink")
 VERDICTS = {
@@ -23,20 +23,21 @@ MOST_LINE_BYTES = 1 << 20
 def run(results: Path, clip_id: str) -> int:
     """Print the decision for one clip; ConfigError where the file has no such record."""
     record = find_record(results, clip_id)
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     try:
         console.print("\n".join(told(record)))
         if record.get("expected_ms") is not None:
             console.print(candidates(record))
             console.print(parts(record))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ConfigError(f"{results}: the record of {clip_id} is not one of Janus: {error!r}") from None
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        wrong = one_line(repr(error), 200)
+        raise ConfigError(f"{results}: the record of {clip_id} is not one of Janus: {wrong}") from None
     return OK
 
 
 def find_record(results: Path, clip_id: str) -> dict[str, Any]:
     """The record of `clip_id`; ConfigError where there is none, or the file cannot be read."""
-    wanted = clip_id.encode()
+    wanted = json.dumps(clip_id).encode()
     seen = 0
     try:
         with results.open("rb") as file:
@@ -62,7 +63,7 @@ def told(record: dict[str, Any]) -> list[str]:
         lines.append(printable(f"reason: {record['reason']}"))
     if plan is None:
         return [*lines, "It never had a plan."]
-    lines.append(f"plan: {_plan(plan)}, ran: {plan['ran']}")
+    lines.append(printable(f"plan: {_plan(plan)}, ran: {plan['ran']}"))
     lines.append(printable(f"chosen by {plan['why']}"))
     if link is not None:
         lines.append(f"known then: {link['mbps']:g} Mbit/s, round trip {_ms(link['rtt_ms'])}{_load(record)}")
@@ -105,7 +106,7 @@ def _add(table: Table, plan: dict[str, Any], budget_ms: float | None) -> None:
 
 
 def _plan(plan: dict[str, Any]) -> str:
-    return printable(f"pruning {plan['pruning']}, split {plan['split']}, codec {plan['codec']}")
+    return f"pruning {plan['pruning']}, split {plan['split']}, codec {plan['codec']}"
 
 
 def _load(record: dict[str, Any]) -> str:

@@ -3,13 +3,12 @@
 import logging
 import math
 import re
-import signal
 from dataclasses import dataclass, replace
 from functools import partial
 
 import anyio
 
-from commands.runtime import OK, run_async
+from commands.runtime import OK, interrupted, run_async
 from commands.traces import read_trace
 from pipeline.errors import ConfigError
 from scheduling.traces import Trace, constant, generate_lte, outages
@@ -114,7 +113,7 @@ async def _relay(request: LinkRequest, shape: Trace, listen: tuple[str, int], to
             flush=True,
         )
         async with background(partial(_report, link)):
-            await _interrupted()
+            await interrupted()
     return OK
 
 
@@ -128,9 +127,3 @@ async def _report(link: EmulatedLink) -> None:
             link.up_bytes,
             link.down_bytes,
         )
-
-
-async def _interrupted() -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            return

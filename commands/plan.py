@@ -19,6 +19,7 @@ from scheduling.policies import JANUS_PLUS, Choice, Codecs, FixedPolicy, Schedul
 from scheduling.profile import Profile, parse_profile
 from scheduling.pruning import parse_pruning
 from transport.codecs import get_codec
+from transport.untrusted import one_line
 
 TOKENS_CODEC = "int8+zstd"
 CLIP_CODEC = "h264:23"
@@ -27,6 +28,7 @@ PAPER_CODECS = Codecs(("float32+lzw",), ("raw+lzw",))
 TOKENS_CODECS = ("float32+zstd", "float16+zstd", "int8+zstd", "int4+zstd")
 PIXELS_CODECS = ("png", "jpeg:95", "jpeg:90", "jpeg:80")
 CLIP_CODECS = ("h264:18", "h264:23")
+MOST_LEVELS_BYTES = 1 << 20
 RESCUE_MARGIN_MS = None  # the device does not finish clips by itself yet
 MOST_PRUNINGS = 30
 
@@ -77,15 +79,17 @@ class Setup:
 def set_up(settings: DeviceSettings) -> Setup:
     """Load the model, and its profile unless the plan is fixed; check the plan against it."""
     plan = settings.plan
-    if plan.fixed and (plan.policy or plan.levels or plan.pixels_stay):
+    if plan.fixed and (plan.policy or plan.levels or plan.pixels_stay or plan.codecs):
         raise ConfigError(
             "a plan that is named (--pruning, --split, --codec, --device-only) leaves nothing to choose: "
-            "drop it, or --policy, --levels and --pixels-stay"
+            "drop it, or --policy, --levels, --codecs and --pixels-stay"
         )
     model = load_model(settings.model)
     if plan.fixed:
         fixed_policy(plan, model)
         return Setup(settings, model)
+    for codec in plan.codecs:
+        get_codec(codec)
     levels = None if plan.levels is None else tuple(read_levels(plan.levels, model))
     profile = load_or_make(model, settings.model, settings.profile)
     return Setup(settings, model, slowed(profile, settings.slowdown), levels)
@@ -105,15 +109,21 @@ def load_model(settings: ModelSettings) -> SplitViT:
 def read_levels(path: Path, model: SplitViT) -> list[Level]:
     """The levels of a YAML or JSON file; ConfigError names what is wrong and where."""
     try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: cannot be read as a level file: {error}") from None
+        with path.open("rb") as file:
+            text = file.read(MOST_LEVELS_BYTES + 1)
+        data = yaml.safe_load(text) if len(text) <= MOST_LEVELS_BYTES else None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read as a level file ({error.strerror})") from None
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be read as a level file: {one_line(error, 300)}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: a level file is a map with the keys model and levels")
     levels = parse_levels(data, str(path), model.name, model.num_layers, model.num_tokens)
-    for level in levels:
-        if level.codec is not None:
-            get_codec(level.codec)
+    for number, level in enumerate(levels):
+        try:
+            get_codec(level.codec or TOKENS_CODEC)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: levels.{number}: {error}") from None
     return levels
 
 
@@ -129,7 +139,7 @@ def fixed_policy(settings: PlanSettings, model: SplitViT) -> FixedPolicy:
 def _codecs(plan: PlanSettings, model: SplitViT, device: Profile, cloud: Profile) -> Codecs:
     """The codecs that a policy may use: those asked for, or its own that both profiles know."""
     if plan.codecs:
-        kinds = {name: get_codec(name).kind for name in plan.codecs}
+        kinds = {codec.name: codec.kind for codec in map(get_codec, plan.codecs)}
         tokens = tuple(name for name, kind in kinds.items() if kind == "tokens")
         return Codecs(tokens, tuple(name for name in kinds if name not in tokens))
     if plan.policy not in (None, JANUS_PLUS):

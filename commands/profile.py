@@ -9,7 +9,15 @@ from rich.table import Table
 
 from commands.plan import load_model
 from commands.profiling.cache import write_profile
-from commands.profiling.measure import QUICK, THOROUGH, Effort, TokenRange, measure_profile, token_range
+from commands.profiling.measure import (
+    QUICK,
+    THOROUGH,
+    Effort,
+    TokenRange,
+    is_steady,
+    measure_profile,
+    token_range,
+)
 from commands.runtime import OK
 from configs.settings import ModelSettings
 from models import SplitViT
@@ -45,6 +53,8 @@ def run(settings: ModelSettings, output: Path, request: ProfileRequest = Profile
     _write(profile, output)
     console.print(fits_table(profile))
     console.print(parts_table(profile))
+    if not is_steady(profile):
+        console.print("The machine was busy: the profile is rough; measure again when nothing else runs")
     console.print(f"{output}: profile of {model.id} ({model.dtype}, {profile.machine.threads} threads)")
     return OK
 

@@ -3,10 +3,12 @@
 import asyncio
 import gc
 import logging
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+import anyio
 import uvloop
 
 from pipeline.errors import JanusError
@@ -41,6 +43,13 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
             return runner.run(main())
     finally:
         gc.unfreeze()
+
+
+async def interrupted() -> None:
+    """Wait for SIGINT or SIGTERM."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            return
 
 
 def complain(message: str) -> None:

@@ -31,18 +31,6 @@ class Match:
     kept: Tensor
 
 
-def merge(tokens: Tokens, keys: Tensor, removed: int, prefix: int) -> Tokens:
-    """Merge the `removed` most similar even tokens of each clip into their best odd partners.
-
-    `keys` [B, h, n, d] are the attention's. The first `prefix` tokens are left alone and stay in
-    front. Raises ModelError when there are not that many tokens to merge.
-    """
-    if removed == 0:
-        return tokens
-    _require_enough(tokens.x.shape[1], removed, prefix)
-    return _average(tokens, match_tokens(keys, removed, prefix))
-
-
 @dataclass(frozen=True, slots=True)
 class _Frame:
     """The part of a match that no token decides, for one batch shape: rows of the flattened tokens.
@@ -58,6 +46,18 @@ class _Frame:
     odds: Tensor
 
 
+def merge(tokens: Tokens, keys: Tensor, removed: int, prefix: int) -> Tokens:
+    """Merge the `removed` most similar even tokens of each clip into their best odd partners.
+
+    `keys` [B, h, n, d] are the attention's. The first `prefix` tokens are left alone and stay in
+    front. Raises ModelError when there are not that many tokens to merge.
+    """
+    if removed == 0:
+        return tokens
+    _require_enough(tokens.x.shape[1], removed, prefix)
+    return _average(tokens, match_tokens(keys, removed, prefix))
+
+
 def match_tokens(keys: Tensor, removed: int, prefix: int) -> Match:
     """Bipartite matching of even with odd tokens by the cosine of their mean keys. ToMe, section 3."""
     batch, _, n, _ = keys.shape
@@ -65,7 +65,7 @@ def match_tokens(keys: Tensor, removed: int, prefix: int) -> Match:
     scores = _scores(keys, prefix)
     ranked = scores.amax(-1).argsort(dim=-1, descending=True)
     chosen, spared = ranked[:, :removed], ranked[:, removed:].sort(dim=-1).values
-    # the whole matrix is asked for its maxima only: where they lie costs ten times as much to find
+    # the whole matrix is asked for its maxima only: where they lie costs several times as much to find
     into = scores.gather(1, chosen.unsqueeze(-1).expand(-1, -1, scores.shape[2])).argmax(-1)
     evens = torch.add(frame.even, spared, alpha=2)
     return Match(

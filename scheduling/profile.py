@@ -150,8 +150,8 @@ class Machine(Model):
 
 
 class Profile(Model):
-    """One model on one machine. `embed_ms` includes preprocessing; `overhead_ms` comes once a run;
-    `fits` says how near each kind of curve came to the layers, and which was chosen."""
+    """One model on one machine. `embed_ms` includes preprocessing; `overhead_ms` comes at either side of
+    a cut; `fits` says how near each kind of curve came to the layers, and which was chosen."""
 
     schema_version: Literal[1] = 1
     machine: Machine

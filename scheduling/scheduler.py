@@ -39,22 +39,26 @@ class Scheduler:
         self.table = table
         self._name = name
         self._rescue_margin_ms = rescue_margin_ms
-        self._columns = np.ascontiguousarray(table.columns[:, :7])
-        self._ahead = np.ascontiguousarray(self._columns[:, [0, 3, 6]])
+        self._costs = np.ascontiguousarray(table.columns[:, :7].T)
+        self._ahead = self._costs[[0, 3, 6]]
         ranks = table.ranks
         self._starts = np.flatnonzero(np.diff(ranks, prepend=ranks[0] - 1))
         self._ends = np.append(self._starts[1:], len(table))
         self._group = np.searchsorted(self._starts, np.arange(len(table)), side="right") - 1
-        self._remote = table.sends > 0
+        self._rescue_ms = np.where(table.sends > 0, table.rescue_ms, -np.inf)
+        self._slowest_rescue_ms = float(self._rescue_ms.max())
         self._local = np.flatnonzero(table.sends == 0)
         self._cloud = np.array(
             [index for index, candidate in enumerate(table.candidates) if candidate.split == 0], np.int64
         )
+        self._rows: dict[str, list[int]] = {}
+        for index, candidate in enumerate(table.candidates):
+            self._rows.setdefault(candidate.codec, []).append(index)
 
     def rescale(self, codec: str, factor: float) -> None:
         """From now on expect `factor` times the table's bytes of this codec."""
-        rows = [index for index, candidate in enumerate(self.table.candidates) if candidate.codec == codec]
-        self._columns[rows, 2] = self.table.num_bytes[rows] * factor
+        rows = self._rows.get(codec, [])
+        self._costs[2, rows] = self.table.num_bytes[rows] * factor
 
     def predict(self, moment: Moment) -> Totals:
         """Total ms [m] of every candidate: wait for the device + head + encode + wait for the link + bytes
@@ -72,10 +76,10 @@ class Scheduler:
                 moment.device_wait_ms,
             ]
         )
-        totals: Totals = self._columns @ weights
+        totals: Totals = weights @ self._costs
         if moment.link_wait_ms > 0:
-            ready_ms = self._ahead @ weights[[0, 3, 6]]
-            totals += self.table.sends * np.maximum(moment.link_wait_ms - ready_ms, 0.0)
+            left_ms = moment.link_wait_ms - weights[[0, 3, 6]] @ self._ahead
+            totals += np.maximum(left_ms, 0.0, out=left_ms) * self.table.sends
         return totals
 
     def decide(self, moment: Moment, totals: Totals | None = None) -> Decision:
@@ -107,7 +111,7 @@ class Scheduler:
 
     def parts(self, index: int, moment: Moment, total_ms: float) -> dict[str, float]:
         """The predicted latency of one candidate in the parts that a record measures."""
-        head, tail, num_bytes, encode, decode, sends, uses_model = self._columns[index].tolist()
+        head, tail, num_bytes, encode, decode, sends, uses_model = self._costs[:, index].tolist()
         wait, head = uses_model * moment.device_wait_ms, head * moment.device_factor
         if not sends:
             return {"wait": wait, "head": head, "total": total_ms}
@@ -137,8 +141,10 @@ class Scheduler:
         if self._rescue_margin_ms is None:
             return totals
         left_ms = moment.budget_ms - self._rescue_margin_ms - moment.device_wait_ms
-        too_late = self.table.rescue_ms > left_ms / moment.device_factor
-        return np.where(too_late & self._remote, np.inf, totals)
+        left_ms /= moment.device_factor
+        if self._slowest_rescue_ms <= left_ms:
+            return totals
+        return np.where(self._rescue_ms > left_ms, np.inf, totals)
 
     def _why(self, chosen: Decision) -> str:
         if not chosen.meets:
@@ -157,8 +163,9 @@ class Scheduler:
             found.setdefault(self._fastest_of(group - 1, totals), "next better level")
         for places, what in ((self._local, "all on the device"), (self._cloud, "all in the cloud")):
             if len(places):
-                meets = totals[places] <= budget_ms
-                place = meets.argmax() if meets.any() else totals[places].argmin()
+                there = totals[places]
+                place = int((there <= budget_ms).argmax())
+                place = place if there[place] <= budget_ms else int(there.argmin())
                 found.setdefault(int(places[place]), what)
         found.pop(chosen.index, None)
         return tuple(self._alternative(index, what, totals, group) for index, what in found.items())

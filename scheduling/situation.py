@@ -86,8 +86,10 @@ class Situation:
         """The other end has all of this message."""
         upload_ms = self.link.acknowledged(key, now)
         self.backlog.uploaded(key, now)
-        if upload_ms is not None and len(self._uploads_ms) < UPLOADS_REMEMBERED:
+        if upload_ms is not None:
             self._uploads_ms[key] = upload_ms
+        if len(self._uploads_ms) > UPLOADS_REMEMBERED:  # of probes, for which nobody asks
+            del self._uploads_ms[next(iter(self._uploads_ms))]
 
     def round_trip(self, seconds: float, now: float) -> None:
         """A message of a few bytes went there and back."""

@@ -5,19 +5,21 @@ import numpy as np
 from pipeline.clock import Clock
 from pipeline.items import Features, Header, Packet
 from pipeline.worker import Worker
-from transport.codecs import get_codec
+from transport.codecs import get_codec, is_brief
 
 MS = 1000.0
 
 
 class Compress:
-    """Encodes features with their plan's codec, on the codec thread."""
+    """Encodes features with their plan's codec, on the codec thread; what only copies, on the spot."""
 
     def __init__(self, worker: Worker, clock: Clock) -> None:
         self._worker = worker
         self._clock = clock
 
     async def __call__(self, features: Features) -> Packet:
+        if is_brief(features.plan.codec, features.array.nbytes):
+            return self.encode(features)
         return await self._worker.run(self.encode, features)
 
     def encode(self, features: Features) -> Packet:

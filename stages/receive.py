@@ -11,13 +11,12 @@ from pipeline.errors import JanusError
 from pipeline.items import Packet
 from pipeline.worker import Worker
 from stages.tail_service import Decoded, TailService
+from transport.codecs import is_brief
 from transport.messages import Result
 
 log = logging.getLogger(__name__)
 
 MS = 1000.0
-COPIED = frozenset({"float32", "raw"})
-MOST_COPIED_BYTES = 1 << 20
 
 
 class Asker(Protocol):
@@ -56,7 +55,7 @@ class Reply:
 class Receive:
     """Decodes packets on the codec thread; one that does not decode is answered with its error.
 
-    A small payload that decoding only copies is decoded on the spot: the way to a thread takes longer.
+    A brief payload is decoded on the spot: the way to a thread takes longer.
     """
 
     def __init__(self, service: TailService, worker: Worker, clock: Clock) -> None:
@@ -72,7 +71,7 @@ class Receive:
     async def _attempt(self, arrival: Arrival) -> Ready | Reply:
         clip_id = arrival.packet.header.clip_id
         try:
-            if _only_copied(arrival.packet):
+            if is_brief(arrival.packet.header.codec, len(arrival.packet.payload)):
                 return self._decode(arrival)
             return await self._worker.run(self._decode, arrival)
         except JanusError as error:
@@ -87,7 +86,3 @@ class Receive:
         decoded = self._service.decode(arrival.packet)
         decode_ms = (self._clock.now() - started) * MS
         return Ready(arrival.asker, decoded, arrival.arrived_at, {"decode": decode_ms})
-
-
-def _only_copied(packet: Packet) -> bool:
-    return packet.header.codec in COPIED and len(packet.payload) <= MOST_COPIED_BYTES

@@ -1,5 +1,6 @@
 """Schedule: every clip gets the plan that its policy chooses."""
 
+import logging
 from dataclasses import replace
 from typing import Protocol
 
@@ -8,6 +9,8 @@ from pipeline.in_flight import InFlight
 from pipeline.items import Clip, Moment, Plan, Planned
 from pipeline.ledger import Ledger
 from scheduling.situation import Situation
+
+log = logging.getLogger(__name__)
 
 
 class Policy(Protocol):
@@ -28,6 +31,7 @@ class Schedule:
         now = self._clock.now()
         plan = self._policy.choose(self._situation.moment(clip.deadline, now))
         self._situation.planned(clip.clip_id, plan, now)
+        log.debug("%s: %s, split %d, %s; %s", clip.clip_id, plan.pruning, plan.split, plan.codec, plan.why)
         return Planned(clip, plan, now)
 
 

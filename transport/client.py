@@ -191,12 +191,12 @@ class CloudClient:
             unless_accepted.push_async_callback(connection.close)
             link = await greet(connection, self._hello, self._clock, self._handshake_s)
             self._welcome, self._link = link.welcome, link
+            self._watch.link_up(link.rtt_s, self._clock.now())
             unless_accepted.pop_all()
             return link
 
     async def _converse(self, link: Link) -> LinkLost:
         try:
-            self._watch.link_up(link.rtt_s, self._clock.now())
             await self._emit.send(LinkUp(link.connection.peer, link.welcome, link.rtt_s))
             await self._give_up_oversized(link.welcome.max_message_bytes)
             async with background(partial(self._send_unsent, link)):
@@ -259,7 +259,7 @@ class CloudClient:
                 self._watch.acknowledged(message.clip_id, self._clock.now())
                 acked = self._outbox.acknowledge(message.clip_id, self._clock.now())
                 if acked is not None:
-                    await self._emit.send(acked)
+                    await self._tell(acked)
             case Result():
                 await self._answer(message)
             case ErrorMessage(clip_id=str(clip_id)):
@@ -274,12 +274,19 @@ class CloudClient:
             case _:
                 raise ProtocolError(f"{peer}: sent a {message.type} message, which no cloud does")
 
+    async def _tell(self, event: Event) -> None:
+        """Without a turn of the loop where there is room, which is nearly always."""
+        try:
+            self._emit.send_nowait(event)
+        except anyio.WouldBlock:
+            await self._emit.send(event)
+
     async def _answer(self, result: Result) -> None:
         packet = self._outbox.packet(result.clip_id)
         if packet is not None:
             self._backoff.over()
             # Who drains may end the events once nothing is unanswered: this one has to be out first.
-            await self._emit.send(Answered(packet, result))
+            await self._tell(Answered(packet, result))
             self._outbox.answer(result.clip_id)
             self._changed.notify()
 

@@ -11,7 +11,7 @@ from tempfile import NamedTemporaryFile
 import torch
 
 from commands.profiling.machine import processor_name
-from commands.profiling.measure import QUICK, measure_profile, token_range
+from commands.profiling.measure import QUICK, is_steady, measure_profile, token_range
 from configs.settings import ModelSettings
 from models import SplitViT
 from pipeline.clock import SystemClock
@@ -100,6 +100,9 @@ def _cached(path: Path, model: SplitViT, settings: ModelSettings) -> Profile | N
 def _made(path: Path, model: SplitViT) -> Profile:
     log.info("no profile of %s on this machine yet: measuring", model.name)
     profile = measure_profile(model, QUICK, token_range(model), SystemClock())
+    if not is_steady(profile):
+        log.warning("the machine was busy: this profile of %s is rough and not kept", model.name)
+        return profile
     try:
         write_profile(profile, path)
     except OSError as error:

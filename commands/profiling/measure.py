@@ -17,6 +17,7 @@ from scheduling.profile import Profile
 
 FEWEST_POINTS = 8
 LAYERS_SHARE = 0.7
+STEADY_ERROR = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,11 @@ def measure_profile(
         fits=fits,
         overhead_ms=times["cross"] / 2,
     )
+
+
+def is_steady(profile: Profile) -> bool:
+    """Whether the times of layers lie on a curve; those of a machine that is busy otherwise do not."""
+    return all(fit.mean_error <= STEADY_ERROR for fit in profile.fits.values() if fit.chosen)
 
 
 def _works(workload: Workload, wanted: Sequence[Entry], depth: int) -> dict[Entry | str, Work]:

@@ -60,6 +60,7 @@ def contestants(names: Sequence[str], rules: Rules) -> list[Contestant]:
 
     Where pixels stay there is no cloud-only, and no second kind of pixels. ConfigError for an unknown name.
     """
+    names = [name.strip() for name in names]
     for name in names:
         if name not in NAMES:
             raise ConfigError(f"policy {name[:80]!r} is unknown; choose from {', '.join(NAMES)}")

@@ -21,7 +21,7 @@ PAGE = """<!doctype html>
 </body></html>
 """
 STEADY_MBPS = (*range(1, 21), *range(22, 51, 2), *range(55, 101, 5))
-STEADY_SECONDS = 10
+STEADY_SECONDS = 5
 
 
 def page(title: str, text: str, figures: Sequence[go.Figure]) -> str:

@@ -25,7 +25,7 @@ COLUMNS = (
     "split",
     "KB",
     "level",
-    "rescued %",
+    "rescued",
 )
 
 
@@ -37,7 +37,7 @@ def task_tables(rows: Sequence[Row]) -> list[Table]:
 def ranges_table(cells: Sequence[Cell]) -> Table:
     """janus against each baseline, and whether that lies in the paper's range."""
     columns = ("task", "group", "codecs", "against", "throughput", "paper", "", "fewer late", "paper", "")
-    table = Table(*columns, title="janus against the paper's ranges", box=SIMPLE_HEAD)
+    table = _table("janus against the paper's ranges", columns)
     for cell in cells:
         throughput, avoided = cell.throughput_range, cell.avoided_range
         table.add_row(
@@ -58,17 +58,8 @@ def ranges_table(cells: Sequence[Cell]) -> Table:
 def gains_table(found: Sequence[Gain]) -> Table:
     """janus+ against janus with the paper's codecs and against the oracle; the last column names what
     falls short of: 0.1 % late, twice the throughput, no lower level, 1.1 times the oracle's latency."""
-    columns = (
-        "task",
-        "group",
-        "policy",
-        "late %",
-        "of janus's clips/s",
-        "level",
-        "janus's",
-        "of oracle's ms",
-    )
-    table = Table(*columns, "falls short in", title="janus+ against janus and the oracle", box=SIMPLE_HEAD)
+    columns = ("task", "group", "policy", "late %", "of janus's clips/s", "level", "janus's", "of oracle ms")
+    table = _table("janus+ against janus and the oracle", (*columns, "falls short in"))
     for gain in found:
         table.add_row(
             escape(gain.task),
@@ -85,12 +76,20 @@ def gains_table(found: Sequence[Gain]) -> Table:
 
 
 def _task_table(task: str, rows: Sequence[Row]) -> Table:
-    table = Table(*COLUMNS, title=f"task {escape(task)}", box=SIMPLE_HEAD)
+    table = _table(f"task {escape(task)}", COLUMNS)
     for group, found in groupby(rows, key=lambda row: row.group):
         table.add_row(f"[bold]{escape(group)}[/]")
         for row in found:
             table.add_row(*_cells(row))
         table.add_section()
+    return table
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    """Without lines between columns, so that a table fits a terminal; names are never cut."""
+    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True)
+    for column in columns:
+        table.add_column(column, no_wrap=column in ("task", "group", "policy"))
     return table
 
 
@@ -109,7 +108,7 @@ def _cells(row: Row) -> list[str]:
         f"{row.mean_split:.1f}",
         f"{row.bytes_per_clip / 1000:.0f}",
         _level(row.accuracy_level),
-        f"{row.rescued_ratio * 100:.2f}",
+        f"{row.rescued_ratio * 100:.2f} %",
     ]
 
 

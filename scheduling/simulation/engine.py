@@ -130,7 +130,8 @@ class _Simulation:
         table, run = self._table, self._run
         begun = np.where(table.uses_model > 0, max(self._device_free, now), now)
         sent = begun + (table.head_ms + table.encode_ms) / MS
-        left = run.trace.finish_many(sent.clip(min=self._link_free), table.num_bytes + MESSAGE_BYTES)
+        num_bytes = np.rint(table.num_bytes + MESSAGE_BYTES)
+        left = run.trace.finish_many(sent.clip(min=self._link_free), num_bytes)
         arrived = left + (run.rtt_ms / 2 + table.decode_ms) / MS
         answered = arrived.clip(min=self._cloud_free) + (table.tail_ms + run.rtt_ms / 2) / MS
         totals = (np.where(table.sends > 0, answered, sent) - now) * MS
@@ -147,7 +148,7 @@ class _Simulation:
             head_done = max(ready, self._device_free) + float(table.head_ms[index]) / MS
             self._device_free = head_done
         if not table.sends[index]:
-            self._at(head_done, lambda: self._backlog.answered(clip_id, None))
+            self._at(head_done, lambda: self._backlog.head_done(clip_id, head_done))
             return _Path(head_done, head_done)
         sent = head_done + float(table.encode_ms[index]) / MS
         arrived = self._send(clip_id, float(table.num_bytes[index]) + MESSAGE_BYTES, sent)
@@ -191,8 +192,9 @@ class _Simulation:
         return way
 
     def _advance(self, now: float) -> None:
-        """Let everything happen that happens before `now`, probes among it."""
-        while self._policy.needs_cloud and self._probe_at <= now:
+        """Let everything happen that happens before `now`, probes among it; who knows the link needs none."""
+        probes = self._policy.needs_cloud and not self._run.clairvoyant
+        while probes and self._probe_at <= now:
             self._happen(self._probe_at)
             num_bytes = self._tracker.probe_due(self._probe_at)
             if num_bytes is not None:

@@ -63,12 +63,19 @@ class Wire:
 
 @asynccontextmanager
 async def wire_to_cloud(
-    model: SplitViT, profile: Profile | None = None, **settings: object
+    model: SplitViT,
+    profile: Profile | None = None,
+    *,
+    claimed: dict[str, object] | None = None,
+    **settings: object,
 ) -> AsyncIterator[Wire]:
+    """A cloud that sends its `profile`, or claims that it is `claimed`."""
     async with (
         open_reception(CloudSettings(**settings), model, SystemClock(), profile) as reception,
         anyio.create_task_group() as tasks,
     ):
+        if claimed is not None:
+            reception._welcome = reception._welcome.model_copy(update={"profile": claimed})
         yield Wire(reception, tasks)
         tasks.cancel_scope.cancel()
 

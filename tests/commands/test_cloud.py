@@ -7,11 +7,14 @@ import pytest
 
 from commands import cloud
 from commands.cloud import open_reception, run
+from commands.profiling.cache import write_profile
 from configs.settings import CloudSettings, ModelSettings
 from pipeline.errors import ConfigError, HandshakeRefused
 from pipeline.items import Packet
+from scheduling.profile import parse_profile
 from stages.tail_service import TailService
 from tests.commands.link import wire_to_cloud
+from tests.commands.machines import profile_for
 from tests.stages.packets import TickingClock, motion, packet_of, plan_for
 from transport.client import connect_cloud
 from transport.codecs import codec_names
@@ -108,6 +111,17 @@ async def test_a_device_is_told_the_limits_of_the_settings_and_what_the_cloud_ru
         await device.close()
 
 
+async def test_a_device_is_told_how_fast_the_cloud_is(model):
+    profile = profile_for(model, 0.25)
+    async with (
+        wire_to_cloud(model, profile) as wire,
+        connect_cloud(wire.dial, hello_of(model)) as client,
+    ):
+        assert parse_profile(client.welcome.profile, "the cloud") == profile
+    async with wire_to_cloud(model) as wire, connect_cloud(wire.dial, hello_of(model)) as client:
+        assert client.welcome.profile is None
+
+
 async def test_a_device_with_other_weights_is_not_served(model):
     async with wire_to_cloud(model) as wire:
         with pytest.raises(HandshakeRefused, match="weights of motions differ"):
@@ -163,8 +177,11 @@ async def test_every_device_that_is_still_there_is_told_of_the_end(model):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_where_it_listens_and_serves_until_a_signal_then_status_0(number, monkeypatch, capfd):
-    interrupted, printed, welcome = cloud._interrupted, [], []
+def test_it_says_where_it_listens_and_serves_until_a_signal_then_status_0(
+    model, number, monkeypatch, capfd, tmp_path
+):
+    write_profile(profile_for(model), tmp_path / "profile.json")
+    interrupted, printed, welcome = cloud.interrupted, [], []
     say_bye, byes = cloud.Reception.say_bye, []
 
     async def visited_then_interrupted():
@@ -179,10 +196,10 @@ def test_it_says_where_it_listens_and_serves_until_a_signal_then_status_0(number
             signal.raise_signal(number)
 
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    monkeypatch.setattr(cloud, "_interrupted", visited_then_interrupted)
+    monkeypatch.setattr(cloud, "interrupted", visited_then_interrupted)
     monkeypatch.setattr(cloud.Reception, "say_bye", lambda self: byes.append(True) or say_bye(self))
     try:
-        assert run(CloudSettings(port=0)) == 0
+        assert run(CloudSettings(port=0, profile=tmp_path / "profile.json")) == 0
     finally:
         signal.signal(signal.SIGTERM, before)
     assert re.fullmatch(
@@ -190,6 +207,13 @@ def test_it_says_where_it_listens_and_serves_until_a_signal_then_status_0(number
     )
     assert welcome[0].code == "digest"
     assert byes == [True]
+
+
+def test_a_cloud_with_another_machines_profile_does_not_begin_to_listen(model, capfd, tmp_path):
+    write_profile(profile_for(model, threads=7), tmp_path / "profile.json")
+    with pytest.raises(ConfigError, match="threads 7, not 1"):
+        run(CloudSettings(port=0, profile=tmp_path / "profile.json"))
+    assert capfd.readouterr().out == ""
 
 
 def test_a_cloud_without_weights_does_not_begin_to_listen(capfd):

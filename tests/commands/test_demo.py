@@ -40,7 +40,8 @@ def test_two_processes_name_the_motions_they_are_shown(tmp_path):
     assert status == 0, error
     assert totals["clips"] == 6 + 16
     assert totals["correct"] >= 0.9 * totals["clips"]
-    assert totals["ran"] == {"split": 22}
-    assert totals["bytes"]["per_clip"] > 1000
+    assert sum(totals["ran"].values()) == sum(totals["plans"].values()) == 22
+    assert totals["ran"].keys() & {"split", "cloud"}, "the cloud has its part"
+    assert totals["bytes"]["total"] > 0
     assert "pattern/000005" in out
     assert "sample/000015" in out

@@ -1,3 +1,6 @@
+import math
+from dataclasses import replace
+
 import anyio
 import pytest
 
@@ -5,9 +8,14 @@ from commands.device_pipeline import clip_settings, dial_for
 from configs.settings import ClipSettings, DeviceSettings
 from models import create_model
 from pipeline.channel import Channel
-from pipeline.errors import ConfigError, HandshakeRefused, MessageTooLarge
+from pipeline.errors import ConfigError, HandshakeRefused, JanusError, MessageTooLarge
 from pipeline.items import Ran, Status
+from scheduling.link import LinkRules
+from scheduling.policies import POLICIES
+from stages.head_infer import HeadInfer
+from stages.probe import Probe
 from tests.commands.link import run_clips, setup_for, wire_to_cloud
+from tests.commands.machines import profile_for
 
 CLIPS = 6
 
@@ -45,8 +53,9 @@ async def test_every_part_of_the_latency_is_recorded(model):
         assert set(parts) == {"wait", "head", "encode", "uplink", "queue", "decode", "tail"}
         assert all(part >= 0 for part in parts.values())
         assert parts["head"] + parts["tail"] < total
-        assert record.link_mbps > 0
-        assert record.link_rtt_ms >= 0
+        assert record.plan.moment.mbps > 0
+        assert record.plan.moment.rtt_ms != LinkRules().prior_rtt_ms
+        assert record.plan.moment.connected
         assert 0 < record.sent_bytes < 20_000
 
 
@@ -121,6 +130,140 @@ async def test_the_channels_stay_short_in_a_replay(model, monkeypatch):
     monkeypatch.setattr(Channel, "send", watched)
     await run_clips(setup_for(model, split=13), None, 20)
     assert longest <= 2
+
+
+def run_everywhere(records):
+    return {record.ran for record in records}
+
+
+@pytest.mark.parametrize("policy", [None, *POLICIES])
+async def test_every_record_tells_what_its_policy_expected_of_which_plan_and_why(model, policy):
+    async with wire_to_cloud(model, profile_for(model, 0.1)) as wire:
+        setup = setup_for(model, policy=policy, sla_ms=10_000, in_flight=3)
+        ledger, records = await run_clips(setup, wire if setup.needs_cloud else None, CLIPS)
+    assert ledger.balanced
+    assert ids(records) == [f"{name}/{seq:06d}" for name in "ab" for seq in range(CLIPS)]
+    assert {record.status for record in records} == {Status.OK}
+    for record in records:
+        plan, expected_ms = record.plan, dict(record.plan.expected_ms)
+        assert plan.why.startswith(f"{policy or 'janus+'}: ")
+        assert expected_ms.pop("total") == pytest.approx(sum(expected_ms.values()))
+        assert all(part >= 0 for part in expected_ms.values())
+        assert set(record.latency_ms) - {"total"} <= set(expected_ms)
+        assert 0 < plan.moment.budget_ms <= 10_000
+        assert plan.moment.mbps > 0
+        assert plan.moment.device_factor > 0
+        assert (record.sent_bytes > 0) == (plan.expected_bytes > 0) == (record.ran is not Ran.DEVICE)
+
+
+async def test_device_only_keeps_every_clip_and_needs_no_cloud(model):
+    setup = setup_for(model, policy="device-only")
+    assert dial_for(setup) is None
+    _, records = await run_clips(setup, None, 2)
+    assert run_everywhere(records) == {Ran.DEVICE}
+
+
+@pytest.mark.parametrize(("cloud_ms", "ran"), [(0.001, {Ran.CLOUD, Ran.SPLIT}), (1000.0, {Ran.DEVICE})])
+async def test_clips_go_where_the_profiles_say_that_they_are_sooner_out(model, cloud_ms, ran):
+    async with wire_to_cloud(model, profile_for(model, cloud_ms)) as wire:
+        setup = replace(setup_for(model, in_flight=1), profile=profile_for(model, 50.0))
+        _, records = await run_clips(setup, wire, 3)
+    assert run_everywhere(records) <= ran
+
+
+async def test_what_is_slower_than_its_profile_is_found_out_while_running(model):
+    async with wire_to_cloud(model, profile_for(model, 1e-6)) as wire:
+        setup = replace(setup_for(model, policy="cloud-only", in_flight=1), profile=profile_for(model, 1.0))
+        _, records = await run_clips(setup, wire, 12)
+    factors = [record.plan.moment.cloud_factor for record in records]
+    assert factors[0] == 1.0
+    assert max(factors) > 2.0
+
+
+async def test_a_replay_holds_no_more_clips_than_it_was_told_and_failed_ones_make_room(model, monkeypatch):
+    infer, inside, most = HeadInfer.infer, set(), 0
+
+    def shaky(self, clip, plan):
+        nonlocal most
+        inside.add(clip.clip_id)
+        most = max(most, len(inside))
+        if clip.seq % 2:
+            raise ValueError("cannot be inferred")
+        return infer(self, clip, plan)
+
+    monkeypatch.setattr(HeadInfer, "infer", shaky)
+    setup = setup_for(model, policy="device-only", in_flight=2)
+    ledger, records = await run_clips(
+        setup, None, CLIPS, on_record=lambda record: inside.discard(record.clip_id)
+    )
+    assert ledger.balanced
+    assert most <= 2
+    assert {record.seq % 2: record.status for record in records} == {0: Status.OK, 1: Status.FAILED}
+
+
+async def test_the_link_is_probed_for_as_long_as_there_is_one(model, monkeypatch):
+    begun, ended = [], []
+
+    async def run(self):
+        begun.append(self)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append(self)
+
+    monkeypatch.setattr(Probe, "run", run)
+    await run_clips(setup_for(model, policy="device-only"), None, 1)
+    assert begun == []
+    async with wire_to_cloud(model) as wire:
+        await run_clips(setup_for(model, split=6), wire, 1)
+    assert len(begun) == 1
+    assert ended == begun
+
+
+async def test_a_cloud_without_a_profile_is_one_clear_line(model):
+    async with wire_to_cloud(model) as wire:
+        with pytest.raises(
+            ConfigError, match=r"the cloud sent no profile of itself; name the plan with --split"
+        ):
+            await run_clips(setup_for(model), wire, 2)
+
+
+def claims(model):
+    honest = profile_for(model).model_dump(mode="json")
+    layer = honest["layer"] | {"curve": {"kind": "line", "base": math.nan, "slope": 0.0}}
+    each = honest["codecs"]["png"]
+    return {
+        "of nothing": {},
+        "of another kind": {"weather": "fine"},
+        "of another depth": honest | {"num_layers": 24},
+        "of another shape": honest | {"num_tokens": 1 << 20},
+        "not a number": honest | {"layer": layer},
+        "without end": honest | {"embed_ms": math.inf},
+        "beyond all measure": honest | {"embed_ms": 1e300},
+        "beyond a word": honest | {"embed_ms": -5},
+        "too many codecs to say": honest | {"codecs": {f"c{n}": "x" * 20 for n in range(100_000)}},
+        "too many codecs": honest | {"codecs": {f"c{n}": each["kind"] for n in range(4000)}},
+        "more codecs than maps": honest | {"codecs": {f"c{n}": each for n in range(65)}},
+        "none of our codecs": honest | {"codecs": {}, "model": "x\x1b[2J"},
+        "deep": honest | {"layer": nested(200)},
+    }
+
+
+def nested(depth):
+    value = {}
+    for _ in range(depth):
+        value = {"curve": value}
+    return value
+
+
+@pytest.mark.parametrize("kind", [*claims(create_model("motions"))])
+async def test_what_a_cloud_claims_of_itself_is_checked_and_refused_in_one_line(model, kind):
+    async with wire_to_cloud(model, claimed=claims(model)[kind]) as wire:
+        with pytest.raises(JanusError) as caught, anyio.fail_after(20):
+            await run_clips(setup_for(model), wire, 2)
+    line = str(caught.value)
+    assert line.isprintable()
+    assert 10 < len(line) < 700
 
 
 def test_a_plan_that_leaves_the_device_needs_a_cloud(model):

@@ -36,6 +36,12 @@ def test_the_range_of_tokens_can_be_asked_for(tmp_path, monkeypatch):
     assert (asked[0].low, asked[0].high) == (16, 60)
 
 
+def test_a_rough_profile_is_written_with_a_word_of_warning(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(verb, "is_steady", lambda profile: False)
+    assert run(SETTINGS, tmp_path / "rough.json", ProfileRequest(most_tokens=20)) == 0
+    assert "The machine was busy" in capsys.readouterr().err
+
+
 def test_a_model_without_weights_is_measured_on_random_ones(tmp_path, capsys):
     settings = ModelSettings(name="vit_tiny_patch16_224")
     assert run(settings, tmp_path / "tiny.json", ProfileRequest(most_tokens=20)) == 0

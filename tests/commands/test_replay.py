@@ -8,8 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from commands.demo import _sample_frames as sample_frames
+from commands.profiling.cache import write_profile
 from main import app
 from sources.writer import write_video
+from tests.commands.machines import profile_for
 from tests.commands.processes import cloud, only_line, run, start
 from tests.data import shared_data
 
@@ -34,6 +36,14 @@ def unbroken(videos, tmp_path_factory):
     status, _, error = run("replay", videos, "--output", output, "--device-only")
     assert status == 0, error
     return records_in(output)
+
+
+@pytest.fixture(scope="module")
+def profile(model, tmp_path_factory):
+    """A file with the profile of a machine of 1 ms a layer."""
+    path = tmp_path_factory.mktemp("profile") / "profile.json"
+    write_profile(profile_for(model), path)
+    return path
 
 
 def records_in(path):
@@ -73,6 +83,31 @@ def test_two_processes_answer_as_one(videos, unbroken, tmp_path, split):
         )
     assert status == 0, error
     assert answers(records_in(output)) == answers(unbroken)
+
+
+def test_a_scheduler_answers_as_a_fixed_plan_and_can_be_asked_why(videos, unbroken, tmp_path):
+    output = tmp_path / "out.jsonl"
+    with cloud() as (_, url):
+        chosen = ("--policy", "janus+", "--codecs", "raw,float32", "--in-flight", 2, "--sla-ms", 60_000)
+        status, _, error = run("replay", videos, "--cloud", url, "--output", output, "--strict", *chosen)
+    assert status == 0, error
+    records = records_in(output)
+    assert answers(records) == answers(unbroken)
+    assert all(record["expected_ms"] > 0 and record["link"]["mbps"] > 0 for record in records)
+    status, out, error = run("explain", output, "long/000003")
+    assert (status, error) == (0, "")
+    assert "chosen by janus+: the fastest at the best level" in out
+
+
+def test_a_replay_on_the_device_alone_takes_its_profile_from_a_file(videos, unbroken, profile, tmp_path):
+    output = tmp_path / "out.jsonl"
+    policy = ("--policy", "device-only", "--profile", profile, "--sla-ms", 60_000)
+    status, _, error = run("replay", videos, "--output", output, *policy)
+    assert status == 0, error
+    records = records_in(output)
+    assert sorted(r["clip_id"] for r in records) == sorted(r["clip_id"] for r in unbroken)
+    assert {r["plan"]["ran"] for r in records} == {"device"}
+    assert {tuple(r["expected_parts_ms"]) for r in records} == {("wait", "head")}
 
 
 def test_kill_9_and_resume_give_every_clip_once(videos, unbroken, tmp_path):
@@ -137,8 +172,8 @@ def test_a_video_that_breaks_gives_what_decodes_and_one_failed_record(tmp_path):
     assert "corrupted.mp4" in records[-1]["reason"]
 
 
-def test_a_cloud_with_other_weights_is_refused(videos, tmp_path):
-    with cloud("--weights", "random") as (_, url):
+def test_a_cloud_with_other_weights_is_refused(videos, profile, tmp_path):
+    with cloud("--weights", "random", "--profile", profile) as (_, url):
         status, _, error = run("replay", videos, "--cloud", url, "--output", tmp_path / "o", "--split", 4)
     assert status == 2
     assert "weights of motions differ" in only_line(error)
@@ -175,8 +210,15 @@ WRONG = {
     "a split beyond the model": (["--split", "14"], "0 (all in the cloud) .. 13"),
     "an unknown pruning": (["--pruning", "top:3"], "uniform:<tokens a layer>"),
     "weights that are missing": (["--weights", "missing.pth"], "missing.pth"),
-    "no cloud": ([], "--cloud"),
-    "a URL that is none": (["--cloud", "http://x"], "ws://HOST:PORT"),
+    "no cloud": (["--split", "4"], "--cloud"),
+    "a URL that is none": (["--split", "4", "--cloud", "http://x"], "ws://HOST:PORT"),
+    "an unknown policy": (["--policy", "oracle"], "plan.policy"),
+    "a policy and a plan": (["--policy", "janus", "--split", "4"], "leaves nothing to choose"),
+    "levels and a plan": (["--levels", "levels.yaml", "--device-only"], "leaves nothing to choose"),
+    "levels that are missing": (["--levels", "missing.yaml"], "missing.yaml"),
+    "a profile that is missing": (["--profile", "missing.json"], "missing.json"),
+    "an unknown codec to choose from": (["--codecs", "png,gif"], "gif"),
+    "no codec to choose from": (["--codecs", "png,,"], "codec ''"),
     "a contradiction": (["--device-only", "--split", "3"], "contradicts"),
     "a model without weights": (["--model", "vit_tiny_patch16_224", "--device-only"], "--weights"),
     "a rate of nothing": (["--rate", "0", "--device-only"], "rate"),

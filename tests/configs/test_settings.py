@@ -18,6 +18,7 @@ from configs.settings import (
 )
 from models.vit import DType
 from pipeline.errors import ConfigError
+from scheduling.policies import POLICIES
 from transport.messages import PROTOCOL, Result, Welcome
 
 ALL = (ModelSettings, ClipSettings, PlanSettings, LinkSettings, DeviceSettings, CloudSettings)
@@ -40,8 +41,8 @@ def test_settings_work_untouched_never_change_and_know_their_keys(kind):
 
 
 def test_a_key_that_a_group_does_not_have_is_named_with_its_group():
-    with pytest.raises(ConfigError, match=re.escape("plan.codecs: ")):
-        checked(DeviceSettings, plan={"codecs": "int8"})
+    with pytest.raises(ConfigError, match=re.escape("plan.bitrate: Extra inputs")):
+        checked(DeviceSettings, plan={"bitrate": 3})
 
 
 def test_groups_may_come_as_settings_or_as_plain_values():
@@ -59,6 +60,13 @@ WRONG = {
     "clips.hop": 0,
     "clips.rate": 0,
     "plan.split": -1,
+    "plan.policy": "oracle",
+    "plan.codecs": "int8",
+    "plan.accuracy_tolerance": 1.5,
+    "plan.max_accuracy_loss": -0.1,
+    "link.prior_mbps": 0,
+    "slowdown": 0.5,
+    "in_flight": 0,
     "link.connect_s": 0,
     "link.patience_s": -1,
     "sla_ms": 0,
@@ -83,6 +91,27 @@ def test_one_line_names_all_that_is_wrong_and_nothing_else(keys):
         checked(DeviceSettings, **values)
     assert {problem.partition(":")[0] for problem in str(caught.value).split("; ")} == keys
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("plan", "fixed"),
+    [
+        ({}, False),
+        ({"policy": "device-only"}, False),
+        ({"codecs": ("png",), "pixels_stay": True, "accuracy_tolerance": 0.0}, False),
+        ({"split": 0}, True),
+        ({"pruning": "none"}, True),
+        ({"codec": "png"}, True),
+        ({"device_only": True}, True),
+    ],
+)
+def test_a_plan_is_fixed_as_soon_as_one_part_of_it_is_named(plan, fixed):
+    assert checked(PlanSettings, **plan).fixed == fixed
+
+
+def test_the_policies_are_those_that_there_are():
+    (names, _) = get_args(PlanSettings.model_fields["policy"].annotation)
+    assert set(get_args(names)) == set(POLICIES)
 
 
 @given(port=st.integers(-1000, 70000))

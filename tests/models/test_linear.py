@@ -7,7 +7,7 @@ from torch import Tensor
 from models.linear import Int8Linear, Int8OneDnnLinear, Linear, OneDnnLinear, _padded, quantise
 
 needs_onednn = pytest.mark.skipif(not OneDnnLinear.is_available(torch.float32), reason="torch without oneDNN")
-needs_vnni = pytest.mark.skipif(not Int8OneDnnLinear.is_available(), reason="CPU without int8 products")
+needs_amx = pytest.mark.skipif(not Int8OneDnnLinear.is_available(), reason="CPU without AMX")
 
 
 def plain(fan_in: int = 48, fan_out: int = 80) -> Linear:
@@ -67,7 +67,7 @@ def test_int8_is_the_exact_product_of_the_quantised_values() -> None:
         torch.testing.assert_close(ours, reference, rtol=1e-4, atol=1e-4)
 
 
-@needs_vnni
+@needs_amx
 @pytest.mark.parametrize("tokens", [1, 9, 197])
 def test_both_int8_forms_agree_to_the_bit(tokens: int) -> None:
     linear, x, residual = plain(), torch.randn(2, tokens, 48), torch.randn(2, tokens, 80)

@@ -99,3 +99,15 @@ def test_more_than_can_be_merged_is_refused(n: int, prefix: int, removed: int) -
     tokens, keys = random_clips(1, n, 0)
     with pytest.raises(ModelError, match=f"{n} tokens, {prefix} of them protected, can merge 0 to {most}"):
         merge(tokens, keys, removed, prefix)
+
+
+def test_merging_trains_after_it_has_served_the_same_shape() -> None:
+    tokens, keys = random_clips(2, 11, 0)
+    with torch.inference_mode():
+        served = merge(tokens, keys, 3, prefix=1)
+    x = tokens.x.clone().requires_grad_()
+    trained = merge(Tokens(x, tokens.size), keys.requires_grad_(), 3, prefix=1)
+    trained.x.sum().backward()
+    assert torch.equal(trained.x, served.x)
+    assert x.grad is not None
+    assert keys.grad is None

@@ -23,6 +23,32 @@ async def test_a_full_blocking_channel_makes_the_sender_wait():
         assert [item async for item in channel] == [0, 1, 2, 3, 4]
 
 
+async def test_what_there_is_room_for_goes_in_at_once():
+    channel: Channel[int] = Channel("c", 2)
+    for item in range(2):
+        with pytest.raises(StopIteration):
+            channel.send(item).send(None)
+    assert channel.waiting(3) == [0, 1]
+
+
+async def test_a_sender_that_never_waits_gives_way_to_the_reader():
+    channel: Channel[int] = Channel("c", 2)
+    sent = 0
+
+    async def produce():
+        nonlocal sent
+        for item in range(50):
+            await channel.send(item)
+            sent += 1
+        channel.close()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(produce)
+        ahead = [sent - item async for item in channel]
+    assert len(ahead) == 50
+    assert max(ahead) <= 4
+
+
 async def test_drop_oldest_returns_the_item_that_waited_longest():
     channel: Channel[int] = Channel("c", 2, Overflow.DROP_OLDEST)
     assert [await channel.send(item) for item in range(5)] == [None, None, 0, 1, 2]

@@ -119,9 +119,9 @@ def test_a_clip_that_stays_on_the_device_does_not_hold_the_link_up():
     assert backlog.waits(10.0) == Waits(pytest.approx(400), pytest.approx(50))
     backlog.head_done(NAMES[1], 10.4)
     backlog.uploaded(NAMES[0], 10.4)
-    backlog.planned(NAMES[2], make_plan(0, 80), 10.4)
-    backlog.head_done(NAMES[2], 10.4)
-    assert backlog.waits(10.45) == Waits(0, pytest.approx(30))
+    backlog.planned(NAMES[2], make_plan(0, 80), 10.6)
+    backlog.head_done(NAMES[2], 10.6)
+    assert backlog.waits(10.65) == Waits(0, pytest.approx(30))
 
 
 def test_a_part_that_takes_longer_than_expected_does_not_shorten_the_others():

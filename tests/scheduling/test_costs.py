@@ -168,11 +168,23 @@ def test_what_is_dropped_is_beaten_by_what_is_kept_and_what_is_kept_by_nothing()
         assert beaten.any() == (index not in kept)
 
 
+def twice():
+    """A table that holds the same candidate twice."""
+    level = Level(none(NUM_LAYERS, NUM_TOKENS), None)
+    return every(Levels(((level, level),)))
+
+
 def test_of_two_equal_candidates_one_is_kept():
-    pruning = none(NUM_LAYERS, NUM_TOKENS)
-    levels = Levels(((Level(pruning, None), Level(pruning, None)),))
-    assert len(every(levels)) == 2
-    assert len(cost_table(levels, SPLITS, make_device(), make_cloud())) == 1
+    assert len(twice()) == 2
+    assert undominated(twice()) == [0]
+
+
+@pytest.mark.parametrize("cost", ["head_ms", "tail_ms", "num_bytes", "encode_ms", "decode_ms", "rescue_ms"])
+def test_a_candidate_that_is_better_in_one_cost_is_kept(cost):
+    other = "tail_ms" if cost == "head_ms" else "head_ms"
+    first, second = np.array([5.0, 10.0]), np.array([10.0, 5.0])
+    assert undominated(replace(twice(), **{other: first, cost: second})) == [0, 1]
+    assert undominated(replace(twice(), **{other: first, cost: first})) == [0]
 
 
 def test_a_table_of_some_candidates_holds_their_rows():

@@ -152,8 +152,10 @@ def test_a_plan_that_leaves_the_device_can_still_be_finished_there_in_time(momen
         assert possible[chosen]
 
 
-def test_the_margin_keeps_a_risky_plan_from_being_chosen():
-    moment = Moment(budget_ms=130.0, mbps=100.0, rtt_ms=5.0)
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+def test_the_margin_keeps_a_risky_plan_from_being_chosen(factor):
+    local_ms = TABLE.head_ms[TABLE.sends == 0].min() * factor
+    moment = Moment(budget_ms=local_ms + 0.5, mbps=1000.0, rtt_ms=5.0, device_factor=factor)
     risky, careful = JANUS.decide(moment).index, CAREFUL.decide(moment).index
     assert TABLE.candidates[risky].rank == 0
     assert not finishes_in_time(TABLE, risky, moment, MARGIN_MS)
@@ -231,6 +233,7 @@ def test_a_codec_that_makes_more_bytes_than_its_profile_says_is_expected_to(mome
     scheduler = Scheduler(table)
     scheduler.rescale("int8", 3.0)
     scheduler.rescale("int8", factor)
+    scheduler.rescale("unknown", 9.0)
     for index, total_ms in enumerate(scheduler.predict(moment).tolist()):
         scaled = factor if table.candidates[index].codec == "int8" else 1.0
         more_bytes = replace(table, num_bytes=table.num_bytes * scaled)

@@ -12,6 +12,7 @@ from stages.tail_service import Decoded, TailService
 from tests.stages.frames import channel_of
 from tests.stages.packets import CLOCK, TickingClock, motion, packet_of, plan_for
 from tests.transport.world import packet
+from transport.codecs import MOST_BRIEF_BYTES
 
 
 class Picky:
@@ -76,3 +77,12 @@ async def test_decoding_is_timed_on_the_codec_thread():
     (ready,) = await received(Picky(), Arrival("asker", packet(), 0.0), clock=clock)
     assert ready.durations_ms == {"decode": 250.0}
     assert clock.threads == {"codec"}
+
+
+@pytest.mark.parametrize("codec", ["float32", "raw"])
+@pytest.mark.parametrize(("more_bytes", "thread"), [(0, "MainThread"), (1, "codec")])
+async def test_a_small_payload_that_is_only_copied_takes_no_way_to_a_thread(codec, more_bytes, thread):
+    clock, payload = TickingClock(tick_s=0.25), bytes(MOST_BRIEF_BYTES + more_bytes)
+    (ready,) = await received(Picky(), Arrival("asker", packet(0, payload, codec=codec), 0.0), clock=clock)
+    assert ready.durations_ms == {"decode": 250.0}
+    assert clock.threads == {thread}

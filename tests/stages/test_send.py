@@ -5,24 +5,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.clock import ManualClock
 from pipeline.errors import HandshakeRefused, LinkLost, MessageTooLarge, ProtocolError
-from pipeline.items import ClassScore, Packet, Plan, Pruning, Ran, Status
-from scheduling.bandwidth import HarmonicMean
-from stages.send import Send, nothing_to_send
+from pipeline.items import ClassScore, Moment, Packet, Plan, Pruning, Ran, Status
+from scheduling.situation import Situation
+from stages.send import KeepHere, Send
 from tests.pipeline.clips import make_clip, make_ok
 from tests.stages.frames import channel_of
 from tests.transport.world import WELCOME, EchoCloud, connected, packet
-from transport.events import Acked, Answered, LinkDown, LinkUp
+from transport.events import Answered, LinkDown, LinkUp
 from transport.messages import Result
 
-PLAN = Plan(Pruning("none", 0.0, (0, 0, 0)), 4, "int8")
+PLAN = Plan(
+    Pruning("none", 0.0, (0, 0, 0)),
+    4,
+    "int8",
+    expected_ms={"head": 80.0, "uplink": 60.0, "tail": 25.0, "downlink": 10.0, "total": 175.0},
+    expected_bytes=26.0,
+    moment=Moment(rtt_ms=20.0),
+)
 
 
-def to_send(seq=0, split=4):
+def to_send(seq=0, split=4, plan=PLAN):
     return replace(
         packet(seq, b"walking", split=split),
         clip=make_clip(seq, "street"),
-        plan=PLAN,
+        plan=plan,
         sizes=b"\1\0" * 3,
         latency_ms={"head": 80.0},
     )
@@ -49,13 +57,37 @@ class FakeClient:
             yield event
 
 
-async def sent(client, *items):
-    return [record async for record in Send(client, HarmonicMean()).run(await channel_of(*items))]
+class Rescaled:
+    """A policy that notes what it is told of its codecs."""
+
+    def __init__(self):
+        self.factors = []
+
+    def rescale(self, codec, factor):
+        self.factors.append((codec, factor))
 
 
-async def answered(*events, bandwidth=None):
-    send = Send(FakeClient(told=events), bandwidth or HarmonicMean())
+def sender(client, situation=None, policy=None, clock=None):
+    return Send(client, situation or Situation(), policy or Rescaled(), clock or ManualClock())
+
+
+async def sent(client, *items, **parts):
+    return [record async for record in sender(client, **parts).run(await channel_of(*items))]
+
+
+async def answered(*events, situation=None):
+    send = sender(FakeClient(told=events), situation)
     return [record async for record in send.answers()]
+
+
+def uploaded(seconds, situation=None):
+    """A situation that saw clip n upload in `seconds[n]`, one after the other."""
+    situation, now = situation or Situation(), 0.0
+    for seq, each in enumerate(seconds):
+        situation.sent(f"street/{seq:06d}", 2000, now)
+        now += each
+        situation.acknowledged(f"street/{seq:06d}", now)
+    return situation
 
 
 def answer(seq=0, split=4, **result):
@@ -92,18 +124,23 @@ async def test_what_no_later_clip_can_mend_ends_the_run(error):
 async def test_an_answer_becomes_the_clips_record():
     (record,) = await answered(
         LinkUp("cloud", WELCOME, rtt_s=0.033),
-        Acked("street/000002", num_bytes=250_000, seconds=0.5),
         answer(2, classes=(("walking", 7, 0.9), ("running", 2, 0.1)), durations_ms={"tail": 50.0}),
-        bandwidth=HarmonicMean(prior_mbps=99.0),
+        situation=uploaded([0.25, 0.25, 0.5]),
     )
     assert (record.clip_id, record.seq, record.status, record.reason) == ("street/000002", 2, Status.OK, None)
     assert record.start_s == to_send(2).clip.start_s
     assert record.classes == (ClassScore("walking", 7, 0.9), ClassScore("running", 2, 0.1))
     assert record.plan is PLAN
-    assert record.latency_ms == {"head": 80.0, "uplink": 500.0, "tail": 50.0}
-    assert record.link_mbps == pytest.approx(4.0)
-    assert record.link_rtt_ms == pytest.approx(33.0)
+    # The upload ran until its acknowledgement was back, half a round trip after the last byte was in.
+    assert record.latency_ms == {"head": 80.0, "uplink": 490.0, "tail": 50.0}
     assert record.sent_bytes == len(b"walking") + 6
+
+
+async def test_what_a_cloud_calls_its_own_durations_never_passes_for_a_part_that_the_device_measures():
+    own = {"queue": 5.0, "decode": 6.0, "tail": 7.0}
+    invented = {"head": 1.0, "uplink": 2.0, "total": 3.0, "nap": 4.0} | own
+    (record,) = await answered(answer(durations_ms=invented), situation=uploaded([0.5]))
+    assert record.latency_ms == {"head": 80.0, "uplink": 490.0} | own
 
 
 async def test_the_cloud_ran_all_of_a_clip_that_was_cut_at_0():
@@ -116,16 +153,67 @@ async def test_an_error_of_the_cloud_is_a_failed_record_that_says_so():
     assert (record.status, record.reason) == (Status.FAILED, "cloud: the payload is empty")
 
 
-async def test_each_upload_counts_for_its_own_clip():
-    acks = [Acked(f"street/{seq:06d}", 1000, seconds=seq + 1) for seq in range(3)]
-    records = await answered(*acks, LinkDown("cut"), *(answer(seq) for seq in (2, 0, 1)))
-    assert [record.latency_ms["uplink"] for record in records] == [3000.0, 1000.0, 2000.0]
+async def test_each_upload_counts_for_its_own_clip_and_once():
+    answers = [LinkDown("cut"), *(answer(seq) for seq in (2, 0, 1, 0))]
+    records = await answered(*answers, situation=uploaded([1.0, 2.0, 3.0]))
+    assert [record.latency_ms["uplink"] for record in records] == [2990.0, 990.0, 1990.0, 0.0]
 
 
 async def test_an_answer_without_an_acknowledgement_has_an_upload_of_nothing():
     (record,) = await answered(answer())
     assert record.latency_ms["uplink"] == 0.0
-    assert record.link_rtt_ms is None
+
+
+async def test_a_plan_that_expects_nothing_is_sent_and_recorded_all_the_same():
+    bare = Plan(Pruning("none", 0.0, (0, 0, 0)), 4, "int8")
+    situation = uploaded([0.5])
+    client = FakeClient(told=[Answered(to_send(plan=bare), Result(clip_id="street/000000"))])
+    send = sender(client, situation)
+    assert [item async for item in send.run(await channel_of(to_send(plan=bare)))] == []
+    (record,) = [record async for record in send.answers()]
+    assert record.latency_ms["uplink"] == 500.0
+    assert situation.device.factor == situation.cloud.factor == 1.0
+
+
+async def test_the_situation_follows_a_clip_from_its_plan_over_the_device_to_its_answer():
+    situation, clock = Situation(), ManualClock()
+    waits = lambda: situation.backlog.waits(clock.now())  # noqa: E731
+    situation.planned("street/000000", PLAN, 0.0)
+    assert (waits().device_ms, waits().link_ms) == (80.0, 130.0)
+    await sent(FakeClient(), to_send(), situation=situation, clock=clock)
+    assert (waits().device_ms, waits().link_ms) == (0.0, 50.0)
+    await answered(answer(durations_ms={"queue": 10.0, "tail": 25.0}), situation=situation)
+    assert (waits().device_ms, waits().link_ms) == (0.0, 0.0)
+    assert waits().cloud_ms > 0
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_clip_that_ends_on_the_device_keeps_nobody_waiting(refused):
+    situation = Situation()
+    situation.planned("street/000000", PLAN, 0.0)
+    item = to_send() if refused else replace(make_ok(make_clip(0, "street")), plan=PLAN)
+    client = FakeClient(refused={0: ProtocolError("too odd")})
+    (record,) = await sent(client, item, situation=situation)
+    assert (record.status is Status.FAILED) == refused
+    assert situation.backlog.waits(0.0).link_ms == 0.0
+    assert situation.backlog.waits(0.0).device_ms == 0.0
+
+
+async def test_times_of_both_machines_are_learnt_from():
+    situation = Situation()
+    slow = [replace(to_send(seq), latency_ms={"head": 160.0}) for seq in range(40)]
+    await sent(FakeClient(), *slow, situation=situation)
+    await answered(*(answer(seq, durations_ms={"tail": 75.0}) for seq in range(40)), situation=situation)
+    assert situation.device.factor == pytest.approx(2.0, rel=0.05)
+    assert situation.cloud.factor == pytest.approx(3.0, rel=0.05)
+
+
+async def test_the_policy_is_told_how_far_a_codec_is_off_its_profile():
+    policy = Rescaled()
+    await sent(FakeClient(), *map(to_send, range(40)), policy=policy)
+    assert {codec for codec, _ in policy.factors} == {"int8"}
+    assert policy.factors[0][1] == 1.0
+    assert policy.factors[-1][1] == pytest.approx(0.5, rel=0.05)
 
 
 @settings(max_examples=25, deadline=None)
@@ -139,7 +227,7 @@ async def test_over_a_real_session_each_packet_has_one_record_and_both_ends_end(
     async with anyio.create_task_group() as group:
         cloud = EchoCloud(group, cut_after=list(cuts))
         async with connected(cloud, connect_s=1000, patience_s=1000) as client:
-            send = Send(client, HarmonicMean())
+            send = sender(client)
             items = await channel_of(*map(to_send, range(count)))
             with anyio.fail_after(10):
                 async with anyio.create_task_group() as both:
@@ -149,6 +237,14 @@ async def test_over_a_real_session_each_packet_has_one_record_and_both_ends_end(
     assert all(record.classes[0].name == "walking" for record in records)
 
 
-async def test_without_a_cloud_every_record_passes_by():
-    records = [make_ok(make_clip(seq)) for seq in range(3)]
-    assert [record async for record in nothing_to_send(await channel_of(*records))] == records
+async def test_without_a_cloud_every_record_passes_by_and_is_learnt_from():
+    situation = Situation()
+    records = [
+        replace(make_ok(make_clip(seq)), plan=PLAN, latency_ms={"head": 160.0}) for seq in range(40)
+    ] + [make_ok(make_clip(40))]
+    for record in records:
+        situation.planned(record.clip_id, PLAN, 0.0)
+    passed = [record async for record in KeepHere(situation, ManualClock()).run(await channel_of(*records))]
+    assert passed == records
+    assert situation.device.factor == pytest.approx(2.0, rel=0.05)
+    assert situation.backlog.waits(0.0).device_ms == 0.0

@@ -519,3 +519,134 @@ async def test_draining_a_session_that_gives_up_says_why() -> None:
         assert [type(error) for error in failures] == [HandshakeRefused]
 
     await run_scripted(play, cloud)
+
+
+class Heard:
+    """Notes what a watch hears, in order; keys without the clips' source."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def link_up(self, rtt_s: float, now: float) -> None:
+        self.told.append(("up", rtt_s, now))
+
+    def link_down(self) -> None:
+        self.told.append(("down",))
+
+    def sent(self, key: str, num_bytes: int, now: float) -> None:
+        self.told.append(("sent", key.removeprefix("street/"), num_bytes, now))
+
+    def acknowledged(self, key: str, now: float) -> None:
+        self.told.append(("acknowledged", key.removeprefix("street/"), now))
+
+    def round_trip(self, seconds: float, now: float) -> None:
+        self.told.append(("round trip", seconds, now))
+
+
+async def test_a_watch_hears_of_every_clip_as_it_leaves_and_as_it_is_acknowledged() -> None:
+    clock, heard = TurnedClock(), Heard()
+
+    async def play(client: object, end: MemoryConnection) -> None:
+        sizes = []
+        for number in range(2):
+            clock.turn(1.0)
+            await client.submit(packet(number))  # type: ignore[attr-defined]
+            sizes.append(len(await end.receive()))
+        for number in range(2):
+            clock.turn(0.5)
+            await end.send(encode(Ack(clip_id=packet(number).header.clip_id, num_bytes=1)))
+            await acks(client, 1)  # type: ignore[arg-type]
+        await end.send(encode(Ack(clip_id="who/knows", num_bytes=1)))
+        await end.send(encode(Result(clip_id=packet(0).header.clip_id)))
+        await answers(client, 1)  # type: ignore[arg-type]
+        assert heard.told == [
+            ("up", 0.0, 0.0),
+            ("sent", "000000", sizes[0], 1.0),
+            ("sent", "000001", sizes[1], 2.0),
+            ("acknowledged", "000000", 2.5),
+            ("acknowledged", "000001", 3.0),
+            ("acknowledged", "who/knows", 3.0),
+        ]
+
+    await run_scripted(play, Scripted(), clock=clock, watch=heard)
+    assert heard.told[-1] == ("down",)
+
+
+@pytest.mark.parametrize("num_bytes", [0, 100])
+async def test_a_watch_hears_of_probes_by_their_size_or_as_a_round_trip(num_bytes: int) -> None:
+    clock, heard = TurnedClock(), Heard()
+
+    async def play(client: object, end: MemoryConnection) -> None:
+        async def reply() -> None:
+            for _ in range(2):
+                probe = await received(end)
+                assert isinstance(probe, Probe)
+                clock.turn(0.25)
+                await end.send(encode(Probe(nonce=probe.nonce, reply=True)))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(reply)
+            for _ in range(2):
+                await client.probe(num_bytes)  # type: ignore[attr-defined]
+
+    await run_scripted(play, Scripted(), clock=clock, watch=heard)
+    each = [[entry[0], *entry[1:]] for entry in heard.told[1:-1]]
+    if num_bytes == 0:
+        assert each == [["round trip", 0.25, 0.25], ["round trip", 0.25, 0.5]]
+        return
+    keys = [each[0][1], each[2][1]]
+    assert each == [
+        ["sent", keys[0], 100, 0.0],
+        ["acknowledged", keys[0], 0.25],
+        ["sent", keys[1], 100, 0.25],
+        ["acknowledged", keys[1], 0.5],
+    ]
+    assert keys[0] != keys[1] and not any("/" in str(key) for key in keys)
+
+
+async def test_a_probe_that_a_lost_link_swallows_is_never_told_as_acknowledged() -> None:
+    heard = Heard()
+
+    async def play(client: object, end: MemoryConnection) -> None:
+        async def cut() -> None:
+            await received(end)
+            end.cut()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(cut)
+            with pytest.raises(LinkLost):
+                await client.probe(100)  # type: ignore[attr-defined]
+
+    await run_scripted(play, Scripted(), watch=heard)
+    assert [entry[0] for entry in heard.told] == ["up", "sent", "down"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(count=st.integers(0, 8), cuts=st.lists(st.integers(0, 20), max_size=5))
+async def test_wherever_the_link_is_cut_a_watch_hears_a_story_that_makes_sense(
+    count: int, cuts: list[int]
+) -> None:
+    heard = Heard()
+    async with anyio.create_task_group() as group:
+        cloud = EchoCloud(group, cut_after=list(cuts))
+        patient = {"connect_s": 1000, "patience_s": 1000}
+        async with connected(cloud, watch=heard, **patient) as client:
+            with anyio.fail_after(10):
+                await submit_all(client, count)
+                events = await drained(client)
+    under_way: set[object] = set()
+    up = False
+    for kind, *rest in heard.told:
+        assert up == (kind != "up"), "messages only between up and down, which take turns"
+        match kind:
+            case "up" | "down":
+                up = kind == "up"
+                under_way.clear()
+            case "sent":
+                assert rest[0] not in under_way
+                under_way.add(rest[0])
+            case "acknowledged":
+                under_way.remove(rest[0])
+    assert not up
+    acknowledged = [rest[0] for kind, *rest in heard.told if kind == "acknowledged"]
+    assert acknowledged == [e.clip_id.removeprefix("street/") for e in events if isinstance(e, Acked)]

@@ -42,6 +42,12 @@ def test_every_message_survives_the_wire(message: Message) -> None:
     assert decode(encode(message), LIMIT) == message
 
 
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.type)
+def test_a_message_is_one_msgpack_map_with_its_type(message: Message) -> None:
+    fields = msgpack.unpackb(encode(message), use_list=False)
+    assert fields == {"type": message.type, **message.model_dump()}
+
+
 @given(
     clip_id=names,
     source=names,

@@ -10,7 +10,10 @@ from transport.codecs.pixels import ImageCodec, Jpeg, Png, Raw
 from transport.codecs.tokens import LAYOUTS, TokenCodec
 from transport.codecs.video import H264
 
-__all__ = ["Codec", "ErrorBound", "Kind", "codec_names", "family", "get_codec"]
+__all__ = ["Codec", "ErrorBound", "Kind", "codec_names", "family", "get_codec", "is_brief"]
+
+COPIES = frozenset({"float32", "raw"})
+MOST_BRIEF_BYTES = 1 << 20
 
 _PLAIN: tuple[Codec, ...] = (
     *(TokenCodec(layout, packing) for layout in LAYOUTS for packing in PACKINGS),
@@ -32,6 +35,11 @@ def codec_names() -> tuple[str, ...]:
 def family(spec: str) -> str:
     """The spec without its number: "jpeg" for "jpeg:80"."""
     return spec.partition(":")[0]
+
+
+def is_brief(spec: str, num_bytes: int) -> bool:
+    """Whether this codec only copies, and so few bytes that the way to a thread would take longer."""
+    return spec in COPIES and num_bytes <= MOST_BRIEF_BYTES
 
 
 @lru_cache(maxsize=256)

@@ -8,6 +8,7 @@ from commands.profiling.cache import cache_folder, cache_key, load_or_make, read
 from configs.settings import ModelSettings
 from models import create_model
 from pipeline.errors import ConfigError
+from scheduling.profile import FitError
 from tests.scheduling.test_profile import PROFILE
 
 SETTINGS = ModelSettings()
@@ -54,6 +55,15 @@ def test_a_cache_that_cannot_be_written_is_a_warning(model, made, tmp_path, capl
     with caplog.at_level(logging.WARNING):
         assert load_or_make(model, SETTINGS, None) == PROFILE
     assert "cannot be kept" in caplog.text
+
+
+def test_what_a_busy_machine_gave_is_used_but_not_kept(model, made, monkeypatch, caplog):
+    fits = {"line": FitError(r2=0.1, mean_error=0.5, worst_error=2.0, chosen=True)}
+    rough = PROFILE.model_copy(update={"fits": fits})
+    monkeypatch.setattr(cache, "measure_profile", lambda *rest: rough)
+    assert load_or_make(model, SETTINGS, None) == rough
+    assert not cache_folder().exists()
+    assert "busy" in caplog.text
 
 
 def test_the_key_changes_with_whatever_speed_depends_on(model, monkeypatch):

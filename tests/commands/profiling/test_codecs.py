@@ -50,7 +50,7 @@ def test_pixels_do_not_depend_on_tokens(codecs, model):
     frames = Workload(model).frames
     for name in ("raw", "png", "jpeg:90", "h264:23"):
         assert codecs[name].bytes.slope == 0
-        assert codecs[name].bytes.base == pytest.approx(len(get_codec(name).encode(frames)), rel=0.1)
+        assert codecs[name].bytes.base == pytest.approx(len(get_codec(name).encode(frames)), rel=0.3)
         assert codecs[name].encode_ms.slope == 0
 
 

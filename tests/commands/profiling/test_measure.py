@@ -1,10 +1,11 @@
 import pytest
 
-from commands.profiling.measure import Effort, measure_profile, token_range
+from commands.profiling.measure import Effort, is_steady, measure_profile, token_range
 from commands.profiling.rounds import Rounds
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError
-from scheduling.profile import Profile, parse_profile
+from scheduling.profile import FitError, Profile, parse_profile
+from tests.scheduling.test_profile import PROFILE
 from transport.messages import PROTOCOL, REPLY_LIMIT_BYTES, Welcome, decode, encode
 
 LEAST = Effort(9, Rounds(2, 2, 0.0), Rounds(1, 1, 0.0), 1.0)
@@ -54,3 +55,11 @@ def test_without_an_asked_range_it_is_what_the_model_can_meet(model):
 def test_a_range_that_makes_no_curve_is_refused(model, low, high):
     with pytest.raises(ConfigError, match=f"tokens {low} to {high}"):
         token_range(model, low, high)
+
+
+@pytest.mark.parametrize(("mean_error", "steady"), [(0.03, True), (0.5, False)])
+def test_only_the_chosen_curve_says_whether_the_machine_was_steady(mean_error, steady):
+    other = FitError(r2=0.0, mean_error=0.9, worst_error=1.0)
+    chosen = FitError(r2=0.9, mean_error=mean_error, worst_error=1.0, chosen=True)
+    profile = PROFILE.model_copy(update={"fits": {"line": other, "table": chosen}})
+    assert is_steady(profile) is steady

@@ -85,6 +85,8 @@ def test_a_message_that_ends_with_the_last_bit_of_a_round_ends_in_that_round():
     assert STEPS.finish_s(0, 3_000_000) == pytest.approx(3.0)
     assert STEPS.finish_s(0, 6_000_000) == pytest.approx(7.0)
     assert STEPS.finish_s(1.5, 3_000_000) == pytest.approx(5.0)
+    # Here 9 rounds divided by one round are a little more than 9.
+    assert sampled("x", np.array([0.0, 0.3])).finish_s(0, 33_750) == pytest.approx(1.8)
 
 
 def test_dead_time_carries_nothing_and_ends():

@@ -5,7 +5,7 @@ import socket
 import anyio
 import pytest
 
-from pipeline.clock import SystemClock
+from pipeline.clock import ManualClock, SystemClock
 from tests.transport.emulation.shapes import LateClock, Steps
 from transport.emulation.bucket import Steady
 from transport.emulation.lane import LEAST_BYTES, MOST_BYTES, Lane, Road
@@ -52,14 +52,32 @@ async def test_all_who_use_a_road_share_its_rate():
     assert sorted(out) == pytest.approx([0.01 * number for number in range(1, 11)])
 
 
-async def test_who_is_cancelled_in_its_turn_leaves_the_road_to_the_others():
-    clock = SystemClock()
-    way = road(Steps(0.001), clock)
-    with anyio.move_on_after(0.01):
-        await way.pass_through(10_000, clock.now())
-    assert way.carried_bytes == 0
-    with anyio.fail_after(1):
-        await way.pass_through(0, clock.now())
+async def test_who_breaks_off_in_its_turn_leaves_the_road_and_none_of_its_bits_to_the_next():
+    clock = ManualClock()
+    way = road(Steps(8.0), clock)
+    out = []
+
+    async def send_next():
+        out.append(await way.pass_through(10_000, clock.now()))
+
+    async with anyio.create_task_group() as tasks:
+        breaking_off = anyio.CancelScope()
+
+        async def break_off():
+            with breaking_off:
+                await way.pass_through(10_000, 0.0)
+
+        tasks.start_soon(break_off)
+        for _ in range(2):
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(0.004)
+        tasks.start_soon(send_next)
+        breaking_off.cancel()
+        for _ in range(5):
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(0.01)
+    assert out == [pytest.approx(0.018)]
+    assert way.carried_bytes == 10_000
 
 
 async def test_a_lane_carries_everything_in_order_and_then_the_end():
