@@ -59,7 +59,8 @@ async def _attempt(work: Callable[[Item], Awaitable[Out | Prediction]], item: It
 
 def failed(item: Clip | Planned | Features | Packet, reason: str) -> Prediction:
     """The record of a clip that could not be finished."""
-    return Prediction.of(clip_of(item), Status.FAILED, reason=reason)
+    plan = None if isinstance(item, Clip) else item.plan
+    return Prediction.of(clip_of(item), Status.FAILED, reason=reason, plan=plan)
 
 
 def dropped(item: Clip | Prediction, reason: str) -> Prediction:

@@ -31,7 +31,7 @@ class LinkRules:
     window: int = 5
     prior_mbps: float = 10.0
     prior_rtt_ms: float = 40.0
-    memory_s: float = 3.0
+    memory_s: float = 2.5
     silence_s: float = 1.0
     probe_bytes: int = 32 * 1024
     least_probe_bytes: int = 4 * 1024
@@ -123,7 +123,7 @@ class LinkTracker:
             return float("inf")
         began = front.at if self._last_ack_at is None else max(front.at, self._last_ack_at)
         waited_ms = (now - began) * 1000 - self._rtt_ms
-        return front.num_bytes * MEGABIT_MS / waited_ms if waited_ms > 0 else float("inf")
+        return max(front.num_bytes, SMALL_BYTES) * MEGABIT_MS / waited_ms if waited_ms > 0 else float("inf")
 
     def _learn(self, num_bytes: int, seconds: float, now: float) -> None:
         self._last_heard_at = now

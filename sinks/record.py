@@ -12,8 +12,8 @@ DAY_MS = 86_400_000.0
 
 def to_record(prediction: Prediction) -> dict[str, Any]:
     """The record of docs: times in s to 0.001 and in ms to 0.1, confidence to 0.0001; null for what
-    is unknown, not finite or beyond a day. `label`, `padded`, `bytes` (sent over the link), `load` and
-    `near` only where there are any."""
+    is unknown, not finite or beyond a day. `label`, `padded`, `bytes` (sent over the link) only where
+    there are any; `load`, `near` and the expected parts only where a scheduler chose the plan."""
     optional = {"label": prediction.label, "padded": prediction.padded or None}
     sent = {"bytes": prediction.sent_bytes or None}
     return {

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from main import app
 
-VERBS = ("cloud", "replay", "device", "demo", "train-sample")
+VERBS = ("cloud", "replay", "device", "demo", "explain", "profile", "link", "simulate", "train-sample")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -78,9 +78,7 @@ def test_no_sizes_are_sent_where_nothing_was_merged():
 async def test_encoding_is_timed_on_the_codec_thread_and_added_to_the_parts_so_far():
     clock = TickingClock(tick_s=0.25)
     with Worker("codec") as worker:
-        packet = await Compress(worker, clock)(
-            tokens(codec="int8", latency_ms={"wait": 1.0, "head": 80.0})
-        )
+        packet = await Compress(worker, clock)(tokens(codec="int8", latency_ms={"wait": 1.0, "head": 80.0}))
     assert packet.latency_ms == {"wait": 1.0, "head": 80.0, "encode": 250.0}
     assert clock.threads == {"codec"}
 
