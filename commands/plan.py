@@ -53,7 +53,7 @@ class Setup:
             return fixed_policy(plan, self.model).needs_cloud
         return plan.policy != "device-only"
 
-    def policy(self, cloud: Mapping[str, Any] | None) -> Policy:
+    def policy(self, cloud: Mapping[str, Any] | None, prunings: int = MOST_PRUNINGS) -> Policy:
         """The policy, given the profile that the cloud sent; takes up to a second. ConfigError where the
         cloud sent none, or one that fits another model."""
         plan = self.settings.plan
@@ -71,7 +71,7 @@ class Setup:
             max_accuracy_loss=plan.max_accuracy_loss,
             pixels_stay=plan.pixels_stay,
             rescue_margin_ms=RESCUE_MARGIN_MS,
-            prunings=MOST_PRUNINGS,
+            prunings=prunings,
         )
         return make_policy(plan.policy or JANUS_PLUS, choice)
 
@@ -92,7 +92,9 @@ def set_up(settings: DeviceSettings) -> Setup:
         get_codec(codec)
     levels = None if plan.levels is None else tuple(read_levels(plan.levels, model))
     profile = load_or_make(model, settings.model, settings.profile)
-    return Setup(settings, model, slowed(profile, settings.slowdown), levels)
+    setup = Setup(settings, model, slowed(profile, settings.slowdown), levels)
+    setup.policy(profile.model_dump(mode="json"), prunings=2)  # what is wrong comes out before a cloud is met
+    return setup
 
 
 def load_model(settings: ModelSettings) -> SplitViT:
