@@ -415,6 +415,9 @@ def link(
 
 @app.command()
 def simulate(
+    more: Annotated[
+        list[Path] | None, typer.Argument(help="More trace files or folders.", show_default=False)
+    ] = None,
     setup: Annotated[Path, typer.Option("--setup", help="Machines, models and promises (YAML).")] = Path(
         "configs/paper.yaml"
     ),
@@ -451,7 +454,7 @@ def simulate(
         names = tuple(name for value in policies or [] for name in value.split(",") if name)
         request = SimulateRequest(
             setup,
-            tuple(traces or ()),
+            (*(traces or ()), *(more or ())),
             lte,
             names,
             task,

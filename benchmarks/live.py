@@ -41,7 +41,20 @@ SIDE = 248
 POLICIES = ("device-only", "cloud-only", "mixed", "janus", "janus+")
 LOSSY = ("png", "jpeg:95", "jpeg:90", "jpeg:80")
 TOKENS = ("float32+zstd", "float16+zstd", "int8+zstd", "int4+zstd")
-console = Console()
+console = Console(width=150)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all policies share."""
+
+    video: Path
+    weights: Path
+    profile: Path
+    trace: str
+    sla_ms: float
+    slowdown: float
+    pixels_stay: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +91,7 @@ def address(child: "subprocess.Popen[str]", mark: str) -> str:
     for line in child.stdout:
         for word in line.split():
             if word.startswith(mark):
-                return word
+                return word.rstrip(",")
     raise SystemExit("a process ended before it listened")
 
 
@@ -99,30 +112,17 @@ def pictures(images: Path, clips: int) -> tuple[list[Path], list[int]]:
     return [images / row["file"] for row in rows], [int(row["class_index"]) for row in rows]
 
 
-def replayed(
-    policy: str, video: Path, weights: Path, profile: Path, trace: str, sla_ms: float, slowdown: float
-) -> list[Line]:
+def replayed(policy: str, to: Setting) -> list[Line]:
     """Every record of one policy's run."""
-    model = ("--model", MODEL, "--weights", weights, "--profile", profile)
+    model = ("--model", MODEL, "--weights", to.weights, "--profile", to.profile)
+    plan = ("--policy", policy, "--sla-ms", to.sla_ms, "--in-flight", 1, "--emulate-slowdown", to.slowdown)
+    plan += ("--pixels-stay",) if to.pixels_stay else ()
     with process("cloud", "--port", 0, *model) as cloud:
-        url = address(cloud, "ws://")
-        far = url.removeprefix("ws://").split("/")[0]
-        with process("link", "--listen", "127.0.0.1:0", "--to", far, "--trace", trace) as link:
-            near = address(link, "127.0.0.1:")
+        far = address(cloud, "ws://").removeprefix("ws://").split("/")[0]
+        with process("link", "--listen", "127.0.0.1:0", "--to", far, "--trace", to.trace) as link:
+            url = f"ws://{address(link, '127.0.0.1:')}"
             began = time.monotonic()
-            options = (
-                "--in-flight",
-                1,
-                "--sla-ms",
-                sla_ms,
-                "--emulate-slowdown",
-                slowdown,
-                "--policy",
-                policy,
-            )
-            with process(
-                "replay", video, "--cloud", f"ws://{near}", "--output", "-", *options, *model
-            ) as device:
+            with process("replay", to.video, "--cloud", url, "--output", "-", *plan, *model) as device:
                 assert device.stdout
                 return [Line(json.loads(line), time.monotonic() - began) for line in device.stdout]
 
@@ -160,26 +160,21 @@ def _mean_mbps(trace: Trace, line: Line) -> float:
     return trace.megabits(line.ready_s, line.at_s) / max(line.at_s - line.ready_s, 1e-3)
 
 
-def oracle(
-    profile: Path, trace: Trace, offset_s: float, clips: int, sla_ms: float, slowdown: float
-) -> list[str]:
+def oracle(to: Setting, trace: Trace, offset_s: float, clips: int) -> list[str]:
     """The simulated oracle over the same trace, from when the devices began."""
-    far = read_profile(profile)
-    near = slowed(far, slowdown)
+    far = read_profile(to.profile)
+    near = slowed(far, to.slowdown)
     pixels = tuple(name for name in LOSSY if name in far.codecs)
-    policy = make_policy("oracle", Choice(near, far, Codecs(TOKENS, pixels), prunings=30))
-    rtt_ms = trace.rtt_ms_at(0, 30.0)
-    outcomes = [
-        outcome
-        for outcome in simulate(policy, Run(trace, sla_ms, rtt_ms, clairvoyant=True))
-        if outcome.ready_s >= offset_s
-    ][:clips]
+    choice = Choice(near, far, Codecs(TOKENS, pixels), pixels_stay=to.pixels_stay, prunings=30)
+    run = Run(trace, to.sla_ms, trace.rtt_ms_at(0, 30.0), clairvoyant=True)
+    played = simulate(make_policy("oracle", choice), run)
+    outcomes = [outcome for outcome in played if outcome.ready_s >= offset_s][:clips]
     total_ms = np.array([outcome.latency_ms for outcome in outcomes])
     splits = np.array([outcome.plan.split for outcome in outcomes])
     return [
         "oracle, simulated",
         f"{len(outcomes)}",
-        f"{(total_ms > sla_ms).mean():.1%}",
+        f"{(total_ms > to.sla_ms).mean():.1%}",
         f"{1000 / total_ms.mean():.2f}",
         f"{total_ms.mean():.0f}",
         f"{np.percentile(total_ms, 99):.0f}",
@@ -187,6 +182,11 @@ def oracle(
         f"{(splits == 0).mean():.0%}",
         f"{(splits == near.num_layers + 1).mean():.0%}",
     ]
+
+
+def keep(path: Path, lines: list[Line]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps({**line.record, "at_s": line.at_s}) + "\n" for line in lines))
 
 
 def main(
@@ -197,6 +197,7 @@ def main(
     slowdown: Annotated[float, typer.Option(help="the emulated device's factor")] = 8.0,
     sla_ms: Annotated[float, typer.Option(help="the promise")] = 150.0,
     policies: Annotated[str, typer.Option(help="comma-separated")] = ",".join(POLICIES),
+    pixels_stay: Annotated[bool, typer.Option("--pixels-stay", help="no pixels leave the device")] = False,
     output: Annotated[Path | None, typer.Option(help="keep the records in this folder")] = None,
 ) -> None:
     files, truth = pictures(images, clips)
@@ -213,26 +214,33 @@ def main(
         "link off",
     )
     table = Table(
-        *columns, "in cloud", "on device", title=f"{trace}, {slowdown:g} times slower device, {sla_ms:g} ms"
+        *columns,
+        "in cloud",
+        "on device",
+        title=f"{Path(trace).name}, {slowdown:g} times slower device, {sla_ms:g} ms",
     )
     with tempfile.TemporaryDirectory(prefix="janus-live-") as folder:
-        video, profile = Path(folder) / "images.mp4", Path(folder) / "profile.json"
-        write_video(
-            video, (square(cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)) for file in files), 25, 10
+        to = Setting(
+            Path(folder) / "images.mp4",
+            weights,
+            Path(folder) / "profile.json",
+            trace,
+            sla_ms,
+            slowdown,
+            pixels_stay,
         )
-        with process("profile", "--model", MODEL, "--weights", weights, "--output", profile) as child:
+        read = (cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB) for file in files)
+        write_video(to.video, (square(image) for image in read), 25, 10)
+        with process("profile", "--model", MODEL, "--weights", weights, "--output", to.profile) as child:
             child.wait()
         shape, offset_s = read_trace(trace), 0.0
         for policy in policies.split(","):
-            lines = replayed(policy, video, weights, profile, trace, sla_ms, slowdown)
+            lines = replayed(policy, to)
             offset_s = lines[0].ready_s
             table.add_row(*measured(policy, lines, truth, shape, sla_ms))
             if output is not None:
-                output.mkdir(parents=True, exist_ok=True)
-                (output / f"{policy}.jsonl").write_text(
-                    "".join(json.dumps({**line.record, "at_s": line.at_s}) + "\n" for line in lines)
-                )
-        table.add_row(*oracle(profile, shape, offset_s, clips, sla_ms, slowdown))
+                keep(output / f"{policy}.jsonl", lines)
+        table.add_row(*oracle(to, shape, offset_s, clips))
     console.print(table)
 
 
