@@ -67,16 +67,20 @@ def told(record: dict[str, Any]) -> list[str]:
     lines.append(printable(f"chosen by {plan['why']}"))
     if link is not None:
         lines.append(f"known then: {link['mbps']:g} Mbit/s, round trip {_ms(link['rtt_ms'])}{_load(record)}")
+    if record.get("caution", 1.0) > 1:
+        lines.append(f"margin: clips had lately taken up to {record['caution']:g} times what was expected")
     return lines
 
 
 def candidates(record: dict[str, Any]) -> Table:
     """The chosen plan and those that were near, with what each would have cost."""
-    budget_ms = record.get("budget_ms")
+    budget_ms, caution = record.get("budget_ms"), record.get("caution", 1.0)
     table = Table("candidate", "pruning", "split", "codec", "expected ms", "verdict")
-    _add(table, {"what": "chosen", **record["plan"], "expected_ms": record["expected_ms"]}, budget_ms)
+    _add(
+        table, {"what": "chosen", **record["plan"], "expected_ms": record["expected_ms"]}, budget_ms, caution
+    )
     for other in record.get("near", []):
-        _add(table, other, budget_ms)
+        _add(table, other, budget_ms, caution)
     return table
 
 
@@ -91,7 +95,7 @@ def parts(record: dict[str, Any]) -> Table:
     return table
 
 
-def _add(table: Table, plan: dict[str, Any], budget_ms: float | None) -> None:
+def _add(table: Table, plan: dict[str, Any], budget_ms: float | None, caution: float) -> None:
     expected_ms = plan["expected_ms"]
     if plan["what"] == "chosen":
         verdict = "taken"
@@ -99,6 +103,8 @@ def _add(table: Table, plan: dict[str, Any], budget_ms: float | None) -> None:
         verdict = "no link"
     elif budget_ms is not None and expected_ms > budget_ms:
         verdict = f"late by {expected_ms - budget_ms:.1f} ms"
+    elif budget_ms is not None and expected_ms * caution > budget_ms:
+        verdict = "in time, but with less than the margin"
     else:
         verdict = VERDICTS[plan["level"]]
     cells = (plan["what"], plan["pruning"], str(plan["split"]), plan["codec"])

@@ -77,7 +77,7 @@ class Pruning:
 class Moment:
     """What is known when a plan is chosen: `budget_ms` until the deadline; the link's estimate; how long
     device, link and cloud stay busy with earlier clips; how much slower than its profile each machine is
-    now. `connected` False: there is no link."""
+    now; by what factor an expected latency has to stay within the budget. `connected` False: no link."""
 
     budget_ms: float = math.inf
     mbps: float = 10.0
@@ -87,6 +87,7 @@ class Moment:
     cloud_wait_ms: float = 0.0
     device_factor: float = 1.0
     cloud_factor: float = 1.0
+    caution: float = 1.0
     connected: bool = True
 
 

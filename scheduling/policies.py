@@ -40,7 +40,8 @@ class FixedPolicy:
 class ScheduledPolicy:
     """The plan that Algorithm 1 finds in a table of candidates.
 
-    With `backlog` the prediction counts the waits for device, link and cloud; the paper's does not. With
+    With `backlog` the prediction counts the waits for device, link and cloud, and keeps a margin where plans
+    have lately been overrun; the paper's does neither. With
     `rescue_margin_ms` every plan leaves the device the time to finish the clip by itself.
     """
 
@@ -64,7 +65,7 @@ class ScheduledPolicy:
         """What this policy takes into account of the moment."""
         if self._backlog:
             return moment
-        return replace(moment, device_wait_ms=0.0, link_wait_ms=0.0, cloud_wait_ms=0.0)
+        return replace(moment, device_wait_ms=0.0, link_wait_ms=0.0, cloud_wait_ms=0.0, caution=1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,12 +84,12 @@ class Scheduler:
 
     def decide(self, moment: Moment, totals: Totals | None = None) -> Decision:
         """Janus, Algorithm 1: from the best accuracy level to the worst, the fastest candidate of each;
-        the first that meets the deadline, or the fastest of all where none does."""
+        the first that meets the deadline, times the moment's caution, or the fastest of all where none does."""
         totals = self.predict(moment) if totals is None else totals
-        allowed = self._rescuable(moment, totals)
-        group = self._first_that_meets(allowed, moment.budget_ms)
+        allowed, budget_ms = self._rescuable(moment, totals), moment.budget_ms / moment.caution
+        group = self._first_that_meets(allowed, budget_ms)
         if group is None and allowed is not totals:
-            allowed, group = totals, self._first_that_meets(totals, moment.budget_ms)
+            allowed, group = totals, self._first_that_meets(totals, budget_ms)
         index = int(totals.argmin()) if group is None else self._fastest_of(group, allowed)
         return Decision(index, float(totals[index]), group is not None)
 
@@ -104,7 +104,7 @@ class Scheduler:
             candidate.codec,
             expected_ms=self.parts(chosen.index, moment, chosen.total_ms),
             why=self._why(chosen),
-            near=self._near(chosen, totals, moment.budget_ms),
+            near=self._near(chosen, totals, moment.budget_ms / moment.caution),
             expected_bytes=float(self.table.num_bytes[chosen.index]),
             moment=moment,
         )
@@ -148,7 +148,7 @@ class Scheduler:
 
     def _why(self, chosen: Decision) -> str:
         if not chosen.meets:
-            return f"{self._name}: no plan meets the deadline; the fastest"
+            return f"{self._name}: no plan is sure to meet the deadline; the fastest"
         if self.table.candidates[chosen.index].rank == self.table.candidates[0].rank:
             return f"{self._name}: the fastest at the best level"
         return f"{self._name}: the best level that meets the deadline"

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from pipeline.items import Moment, Plan
 from scheduling.backlog import Backlog
+from scheduling.caution import Caution
 from scheduling.correction import Correction
 from scheduling.link import LinkEstimate, LinkTracker
 
@@ -23,7 +24,9 @@ class Situation:
     backlog: Backlog = field(default_factory=Backlog)
     device: Correction = field(default_factory=Correction)
     cloud: Correction = field(default_factory=Correction)
+    caution: Caution = field(default_factory=Caution)
     sizes: dict[str, Correction] = field(default_factory=dict)
+    _planned: dict[str, tuple[float, float]] = field(default_factory=dict)
     _uploads_ms: dict[str, float] = field(default_factory=dict)
 
     def moment(self, deadline: float, now: float) -> Moment:
@@ -38,6 +41,7 @@ class Situation:
             waits.cloud_ms,
             self.device.factor,
             self.cloud.factor,
+            self.caution.factor,
             link.connected,
         )
 
@@ -48,6 +52,7 @@ class Situation:
     def planned(self, clip_id: str, plan: Plan, now: float) -> None:
         """A clip has its plan."""
         self.backlog.planned(clip_id, plan, now)
+        self._planned[clip_id] = (plan.expected_ms.get("total", 0.0), now)
 
     def head_done(self, clip_id: str, plan: Plan, head_ms: float, now: float) -> None:
         """The device has run its layers of a clip in `head_ms`."""
@@ -60,9 +65,11 @@ class Situation:
         size.add(plan.expected_bytes, num_bytes)
         return size.factor
 
-    def answered(self, clip_id: str, plan: Plan | None, cloud_ms: dict[str, float]) -> None:
+    def answered(self, clip_id: str, plan: Plan | None, cloud_ms: dict[str, float], now: float) -> None:
         """A clip is out; `cloud_ms` are the parts that the cloud measured, empty where it was not asked."""
         self.backlog.answered(clip_id, cloud_ms.get("queue"))
+        expected_ms, planned_at = self._planned.pop(clip_id, (0.0, now))
+        self.caution.add(expected_ms, (now - planned_at) * MS)
         if plan is not None and "tail" in cloud_ms:
             _learn(self.cloud, plan, "tail", cloud_ms["tail"])
 

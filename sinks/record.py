@@ -88,7 +88,8 @@ def _known_then(plan: Plan | None) -> dict[str, Any]:
     if not plan.expected_ms:
         return {"link": link}
     load = {"device": _round(moment.device_factor, 3), "cloud": _round(moment.cloud_factor, 3)}
-    return {"link": link, "load": load, "budget_ms": _ms(moment.budget_ms)}
+    caution = _round(moment.caution, 3)
+    return {"link": link, "load": load, "budget_ms": _ms(moment.budget_ms), "caution": caution}
 
 
 def _known(values: dict[str, Any]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Send:
         clip_id = packet.header.clip_id
         error = result.error or (None if result.classes else "answered without a class")
         cloud_ms = {part: ms for part, ms in result.durations_ms.items() if part in CLOUD_PARTS}
-        self._situation.answered(clip_id, packet.plan, cloud_ms)
+        self._situation.answered(clip_id, packet.plan, cloud_ms, self._clock.now())
         upload_ms = self._situation.upload_ms(clip_id) or 0.0
         return Prediction.of(
             clip_of(packet),
@@ -90,7 +90,7 @@ def ended_here(record: Prediction, situation: Situation, now: float) -> Predicti
     """Let the situation know of a clip that ended on the device."""
     if record.plan is not None:
         situation.head_done(record.clip_id, record.plan, record.latency_ms.get("head", 0.0), now)
-    situation.answered(record.clip_id, None, {})
+    situation.answered(record.clip_id, None, {}, now)
     return record
 
 

@@ -12,6 +12,7 @@ import torch
 
 from commands.profiling.machine import processor_name
 from commands.profiling.measure import QUICK, is_steady, measure_profile, token_range
+from commands.runtime import complain
 from configs.settings import ModelSettings
 from models import SplitViT
 from pipeline.clock import SystemClock
@@ -98,7 +99,7 @@ def _cached(path: Path, model: SplitViT, settings: ModelSettings) -> Profile | N
 
 
 def _made(path: Path, model: SplitViT) -> Profile:
-    log.info("no profile of %s on this machine yet: measuring", model.name)
+    complain(f"no profile of {model.name} on this machine yet: measuring it once, for some seconds")
     profile = measure_profile(model, QUICK, token_range(model), SystemClock())
     if not is_steady(profile):
         log.warning("the machine was busy: this profile of %s is rough and not kept", model.name)

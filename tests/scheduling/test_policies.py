@@ -114,8 +114,8 @@ def test_the_papers_policy_sees_no_waits_and_janus_plus_does():
     moment = Moment(budget_ms=260.0, mbps=50.0, cloud_wait_ms=5000.0)
     assert make_policy("janus", choice()).choose(moment).split == 0
     assert make_policy("janus+", choice()).choose(moment).split == LAST
-    seen = make_policy("janus", choice()).seen(Moment(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 0.7, 0.8, False))
-    assert seen == Moment(1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.7, 0.8, False)
+    seen = make_policy("janus", choice()).seen(Moment(1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 0.7, 0.8, 1.3, False))
+    assert seen == Moment(1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.7, 0.8, 1.0, False)
 
 
 def test_only_janus_plus_keeps_the_time_to_finish_on_the_device():

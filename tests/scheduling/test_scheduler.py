@@ -136,7 +136,7 @@ def test_where_nothing_meets_the_deadline_the_fastest_is_chosen(scheduler, momen
     chosen = scheduler.decide(moment)
     assert not chosen.meets
     assert chosen.total_ms == scheduler.predict(moment).min()
-    assert "no plan meets the deadline" in scheduler.plan(moment).why
+    assert "no plan is sure to meet the deadline" in scheduler.plan(moment).why
 
 
 @given(moments())
@@ -248,3 +248,11 @@ def test_a_plan_says_what_was_known_and_why_it_was_chosen():
     assert plan.why == "janus+: the fastest at the best level"
     assert plan.expected_bytes == TABLE.num_bytes[JANUS.decide(moment).index]
     assert JANUS.plan(replace(moment, budget_ms=200.0, mbps=0.5)).why.endswith("that meets the deadline")
+
+
+@given(moments(), st.floats(1.0, 1.5))
+def test_caution_holds_back_a_part_of_the_budget(moment, caution):
+    careful = JANUS.decide(replace(moment, caution=caution))
+    assert careful == JANUS.decide(replace(moment, budget_ms=moment.budget_ms / caution))
+    if careful.meets:
+        assert careful.total_ms * caution <= moment.budget_ms * (1 + 1e-12)

@@ -47,7 +47,7 @@ def test_a_clip_is_followed_from_its_plan_to_its_answer() -> None:
     situation.acknowledged("a", 0.18)
     crossed = situation.moment(9.0, 0.18)
     assert (crossed.link_wait_ms, crossed.mbps) == (0.0, pytest.approx(20_000 * 8 / 80_000))
-    situation.answered("a", PLAN, {"queue": 40.0, "decode": 1.0, "tail": 25.0})
+    situation.answered("a", PLAN, {"queue": 40.0, "decode": 1.0, "tail": 25.0}, 0.2)
     assert situation.moment(9.0, 0.2).cloud_wait_ms > 0
     assert situation.upload_ms("a") == pytest.approx(100)
 
@@ -75,7 +75,7 @@ def test_machines_are_held_against_their_profiles_whatever_was_expected(at: floa
     plan = plan_at(device=at, cloud=1 / at)
     for _ in range(60):
         situation.head_done("a", plan, 80.0 * slower, 1.0)
-        situation.answered("a", plan, {"tail": 25.0 / slower})
+        situation.answered("a", plan, {"tail": 25.0 / slower}, 1.0)
     assert situation.device.factor == pytest.approx(slower, rel=0.01)
     assert situation.cloud.factor == pytest.approx(1 / slower, rel=0.01)
     assert situation.moment(9.0, 1.0).device_factor == situation.device.factor
@@ -90,7 +90,7 @@ def test_nothing_is_learnt_from_a_plan_that_expected_nothing(plan: Plan) -> None
     situation = Situation()
     for _ in range(20):
         situation.head_done("a", plan, 800.0, 1.0)
-        situation.answered("a", plan, {"tail": 800.0})
+        situation.answered("a", plan, {"tail": 800.0}, 1.0)
         assert situation.encoded(replace(plan, expected_bytes=0.0), 9000) == 1.0
     assert situation.device.factor == situation.cloud.factor == 1.0
 
@@ -98,8 +98,8 @@ def test_nothing_is_learnt_from_a_plan_that_expected_nothing(plan: Plan) -> None
 def test_a_clip_that_never_was_in_the_cloud_says_nothing_of_it() -> None:
     situation = Situation()
     for _ in range(20):
-        situation.answered("a", PLAN, {})
-        situation.answered("b", None, {"tail": 800.0})
+        situation.answered("a", PLAN, {}, 1.0)
+        situation.answered("b", None, {"tail": 800.0}, 1.0)
     assert situation.cloud.factor == 1.0
     assert situation.moment(9.0, 1.0).cloud_wait_ms == 0.0
 
@@ -131,3 +131,11 @@ def test_uploads_that_nobody_asks_for_take_little_room_and_hide_none_that_are() 
     situation.acknowledged("a", 1e6 + 0.25)
     assert len(situation._uploads_ms) == UPLOADS_REMEMBERED
     assert situation.upload_ms("a") == pytest.approx(250)
+
+
+def test_plans_that_are_overrun_make_the_next_ones_careful() -> None:
+    situation = Situation()
+    for clip in range(20):
+        situation.planned(str(clip), PLAN, float(clip))
+        situation.answered(str(clip), PLAN, {}, clip + 1.2 * PLAN.expected_ms["total"] / 1000)
+    assert situation.moment(99.0, 30.0).caution == pytest.approx(1.2)

@@ -20,7 +20,7 @@ DOCUMENTED_LINE = """
            "expected_ms": 190.0}],
  "latency_ms": {"wait": 1.2, "head": 80.1, "encode": 0.9, "uplink": 61.0, "tail": 50.3, "total": 201.4},
  "link": {"mbps": 24.1, "rtt_ms": 33.0}, "load": {"device": 1.1, "cloud": 0.9}, "budget_ms": 298.7,
- "sla_ms": 300, "model": "vit_tiny_patch16_224@1f2e3d4c"}
+ "caution": 1.0, "sla_ms": 300, "model": "vit_tiny_patch16_224@1f2e3d4c"}
 """
 
 
