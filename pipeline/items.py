@@ -108,8 +108,8 @@ class Alternative:
 class Plan:
     """How to run one clip. `split` 0 sends pixels; 1..N cuts after that layer; N + 1 stays on the device.
 
-    `expected_ms` holds the predicted latency in parts and their "total", `expected_bytes` the payload
-    by the profile; `why` says what chose the plan, `near` what else was considered, `moment` what was known then.
+    `expected_ms` holds the predicted latency in parts and their "total", `expected_bytes` the payload by
+    the profile; `why` says what chose the plan, `near` what else was considered, `moment` what was known.
     """
 
     pruning: Pruning

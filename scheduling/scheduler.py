@@ -84,7 +84,7 @@ class Scheduler:
 
     def decide(self, moment: Moment, totals: Totals | None = None) -> Decision:
         """Janus, Algorithm 1: from the best accuracy level to the worst, the fastest candidate of each;
-        the first that meets the deadline, times the moment's caution, or the fastest of all where none does."""
+        the first that meets the deadline, with the moment's caution, else the fastest where none does."""
         totals = self.predict(moment) if totals is None else totals
         allowed, budget_ms = self._rescuable(moment, totals), moment.budget_ms / moment.caution
         group = self._first_that_meets(allowed, budget_ms)
