@@ -212,7 +212,11 @@ def replay(
     ] = None,
     in_flight: Annotated[
         int | None,
-        typer.Option("--in-flight", min=1, help="Clips between plan and record at once. [no bound]"),
+        typer.Option(
+            "--in-flight",
+            min=1,
+            help="Clips between plan and record at once. [2 with --sla-ms, else no bound]",
+        ),
     ] = None,
     policy: Policy = None,
     levels: Levels = None,

@@ -41,6 +41,7 @@ from transport.websocket import cloud_url, dial
 StageRun = Callable[[Channel[Any]], AsyncGenerator[Any, None]]
 
 LIVE_BACKLOG = 2
+IN_FLIGHT_WITH_PROMISE = 2
 OVERLOADED = "overload: newer clips were waiting for the model"
 
 
@@ -84,7 +85,7 @@ def dial_for(setup: Setup) -> Dial | None:
 async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None) -> Ledger:
     """Run `job` to its end and return the balance; the sinks are open before and stay open after."""
     settings, model = setup.settings, setup.model
-    ledger, in_flight = Ledger(settings.sla_ms), InFlight(None if job.live else settings.in_flight)
+    ledger, in_flight = Ledger(settings.sla_ms), InFlight(_most_in_flight(settings))
     situation = Situation(LinkTracker(LinkRules(prior_mbps=settings.link.prior_mbps)))
 
     def recorded(record: Prediction) -> None:
@@ -116,6 +117,13 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
         ]
         await Pipeline(job.inlets, stages, delivery, [send.answers()] if send else []).run()
     return ledger
+
+
+def _most_in_flight(settings: DeviceSettings) -> int | None:
+    """Where a promise is made, clips of files must not queue for each other: one here, one beyond."""
+    if settings.in_flight is None and settings.sla_ms is not None:
+        return IN_FLIGHT_WITH_PROMISE
+    return settings.in_flight
 
 
 def _schedule_stage(run: StageRun, live: bool) -> Stage:

@@ -19,10 +19,11 @@ class Waits:
 
 @dataclass(slots=True)
 class _Clip:
-    """What is expected of a clip: ms on the device and on the link, and whether the device is done."""
+    """What is expected of a clip: ms on the device, on the link and in the cloud; is the device done?"""
 
     device_ms: float
     transfer_ms: float
+    cloud_ms: float
     on_device: bool = True
 
 
@@ -31,8 +32,10 @@ class Backlog:
 
     def __init__(self) -> None:
         self._clips: dict[str, _Clip] = {}
+        self._in_cloud: dict[str, _Clip] = {}
         self._device_since = 0.0
         self._link_since = 0.0
+        self._cloud_since = 0.0
         self._queue_ms: float | None = None
         self._asked_at = 0.0
 
@@ -44,6 +47,7 @@ class Backlog:
         self._clips[clip_id] = _Clip(
             expected.get("head", 0.0) + expected.get("encode", 0.0),
             max(expected.get("uplink", 0.0) - expected.get("downlink", 0.0), 0.0),
+            expected.get("decode", 0.0) + expected.get("tail", 0.0),
         )
 
     def head_done(self, clip_id: str, now: float) -> None:
@@ -60,29 +64,36 @@ class Backlog:
 
     def uploaded(self, clip_id: str, now: float) -> None:
         """The cloud has the whole message."""
-        if self._clips.pop(clip_id, None) is None:
+        clip = self._clips.pop(clip_id, None)
+        if clip is None:
             return
         self._link_since = now
+        if not self._in_cloud:
+            self._cloud_since = now
+        self._in_cloud[clip_id] = clip
         if now - self._asked_at > QUEUE_MEMORY_S:
             self._queue_ms = None
         self._asked_at = now
 
-    def answered(self, clip_id: str, queue_ms: float | None) -> None:
+    def answered(self, clip_id: str, queue_ms: float | None, now: float) -> None:
         """The clip is out, after `queue_ms` of waiting in the cloud (None where it never was there)."""
         self._clips.pop(clip_id, None)
+        if self._in_cloud.pop(clip_id, None) is not None:
+            self._cloud_since = now
         if queue_ms is not None:
             before_ms = queue_ms if self._queue_ms is None else self._queue_ms
             self._queue_ms = before_ms + QUEUE_SMOOTHING * (queue_ms - before_ms)
 
     def waits(self, now: float) -> Waits:
-        """What a clip that is planned now finds in front of it: the device and the link work in order.
+        """What a clip that is planned now finds in front of it: device, link and cloud work in order.
 
-        How long clips wait in the cloud is forgotten when none was sent there for a while: who stays away
-        from a long queue would not learn that it is gone.
+        How long clips of others make it wait in the cloud is forgotten when none was sent there for a
+        while: who stays away from a long queue would not learn that it is gone.
         """
         device_ms = link_ms = 0.0
         device_spent_ms = (now - self._device_since) * 1000
         link_spent_ms = (now - self._link_since) * 1000
+        cloud_ms = self._cloud_busy_ms(now)
         for clip in self._clips.values():
             if clip.on_device:
                 device_ms += max(clip.device_ms - device_spent_ms, 0.0)
@@ -91,5 +102,15 @@ class Backlog:
                 link_ms = max(link_ms, device_ms if clip.on_device else 0.0)
                 link_ms += max(clip.transfer_ms - link_spent_ms, 0.0)
                 link_spent_ms = 0.0
+                cloud_ms = max(cloud_ms, link_ms) + clip.cloud_ms
         asked = now - self._asked_at <= QUEUE_MEMORY_S
-        return Waits(device_ms, link_ms, (asked and self._queue_ms) or 0.0)
+        return Waits(device_ms, link_ms, max((asked and self._queue_ms) or 0.0, cloud_ms - link_ms))
+
+    def _cloud_busy_ms(self, now: float) -> float:
+        """How long the cloud still works on clips of this device that it has."""
+        busy_ms = 0.0
+        spent_ms = (now - self._cloud_since) * 1000
+        for clip in self._in_cloud.values():
+            busy_ms += max(clip.cloud_ms - spent_ms, 0.0)
+            spent_ms = 0.0
+        return busy_ms

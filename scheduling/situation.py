@@ -67,7 +67,7 @@ class Situation:
 
     def answered(self, clip_id: str, plan: Plan | None, cloud_ms: dict[str, float], now: float) -> None:
         """A clip is out; `cloud_ms` are the parts that the cloud measured, empty where it was not asked."""
-        self.backlog.answered(clip_id, cloud_ms.get("queue"))
+        self.backlog.answered(clip_id, cloud_ms.get("queue"), now)
         expected_ms, planned_at = self._planned.pop(clip_id, (0.0, now))
         self.caution.add(expected_ms, (now - planned_at) * MS)
         if plan is not None and "tail" in cloud_ms:

@@ -158,7 +158,7 @@ class _Simulation:
         begun = max(decoded, self._cloud_free)
         self._cloud_free = begun + float(table.tail_ms[index]) / MS
         answered = self._cloud_free + rtt_s / 2
-        self._at(answered, lambda: self._backlog.answered(clip_id, (begun - decoded) * MS))
+        self._at(answered, lambda: self._backlog.answered(clip_id, (begun - decoded) * MS, answered))
         return _Path(head_done, answered)
 
     def _send(self, key: str, num_bytes: float, at: float) -> float:

@@ -180,7 +180,8 @@ async def test_what_is_slower_than_its_profile_is_found_out_while_running(model)
     assert max(factors) > 2.0
 
 
-async def test_a_replay_holds_no_more_clips_than_it_was_told_and_failed_ones_make_room(model, monkeypatch):
+@pytest.mark.parametrize("bound", [{"in_flight": 2}, {"sla_ms": 10_000}], ids=["told", "by its promise"])
+async def test_a_replay_holds_no_more_clips_than_it_may_and_failed_ones_make_room(model, monkeypatch, bound):
     infer, inside, most = HeadInfer.infer, set(), 0
 
     def shaky(self, clip, plan):
@@ -192,7 +193,7 @@ async def test_a_replay_holds_no_more_clips_than_it_was_told_and_failed_ones_mak
         return infer(self, clip, plan)
 
     monkeypatch.setattr(HeadInfer, "infer", shaky)
-    setup = setup_for(model, policy="device-only", in_flight=2)
+    setup = setup_for(model, policy="device-only", **bound)
     ledger, records = await run_clips(
         setup, None, CLIPS, on_record=lambda record: inside.discard(record.clip_id)
     )

@@ -10,15 +10,20 @@ NAMES = [f"clip {number}" for number in range(4)]
 STEPS = ("planned", "head_done", "uploaded", "answered")
 
 
-def make_plan(head_ms=0.0, transfer_ms=0.0, encode_ms=0.0, half_rtt_ms=15.0):
-    """A plan that keeps the device and then the link busy for so long."""
+def make_plan(head_ms=0.0, transfer_ms=0.0, tail_ms=0.0, encode_ms=0.0, half_rtt_ms=15.0):
+    """A plan that keeps the device, then the link, then the cloud busy for so long."""
     expected_ms = {"head": head_ms, "total": head_ms + transfer_ms}
     if transfer_ms:
-        expected_ms |= {"encode": encode_ms, "uplink": transfer_ms + half_rtt_ms, "downlink": half_rtt_ms}
+        expected_ms |= {
+            "encode": encode_ms,
+            "tail": tail_ms,
+            "uplink": transfer_ms + half_rtt_ms,
+            "downlink": half_rtt_ms,
+        }
     return Plan(none(6, 101), 3 if transfer_ms else 7, "int8", expected_ms)
 
 
-PLANS = st.builds(make_plan, st.floats(0, 500), st.just(0.0) | st.floats(1, 500))
+PLANS = st.builds(make_plan, st.floats(0, 500), st.just(0.0) | st.floats(1, 500), st.floats(0, 500))
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from(STEPS), st.sampled_from(NAMES), PLANS, st.none() | st.floats(0, 500), st.floats(0, 5)
@@ -32,7 +37,7 @@ def tell(backlog, step, name, plan, queue_ms, now):
         case "planned":
             backlog.planned(name, plan, now)
         case "answered":
-            backlog.answered(name, queue_ms)
+            backlog.answered(name, queue_ms, now)
         case _:
             getattr(backlog, step)(name, now)
 
@@ -42,7 +47,9 @@ def parts(waits):
 
 
 def at_most(some, others):
-    return all(part <= other + 1e-6 for part, other in zip(parts(some), parts(others), strict=True))
+    """Whether device, link and cloud are free no later; the cloud's wait counts from when the link is."""
+    free = [(w.device_ms, w.link_ms, w.link_ms + w.cloud_ms) for w in (some, others)]
+    return all(part <= other + 1e-6 for part, other in zip(*free, strict=True))
 
 
 def in_order(plans):
@@ -63,7 +70,7 @@ def test_waits_are_never_negative_and_shrink_with_time_whatever_is_heard_and_whe
         assert at_most(backlog.waits(now), before)
         tell(backlog, step, name, plan, queue_ms, now)
     for name in NAMES:
-        backlog.answered(name, None)
+        backlog.answered(name, None, now)
     assert parts(backlog.waits(now))[:2] == (0, 0)
 
 
@@ -136,7 +143,7 @@ def test_the_wait_in_the_cloud_follows_what_its_answers_say():
     for number, queue_ms in enumerate([100.0, 100.0, 0.0, 0.0, None]):
         backlog.planned(NAMES[0], make_plan(0, 1), number)
         backlog.uploaded(NAMES[0], number)
-        backlog.answered(NAMES[0], queue_ms)
+        backlog.answered(NAMES[0], queue_ms, number)
         seen.append(backlog.waits(number).cloud_ms)
     assert seen == pytest.approx([100, 100, 70, 49, 49])
 
@@ -144,12 +151,26 @@ def test_the_wait_in_the_cloud_follows_what_its_answers_say():
 def test_a_queue_in_the_cloud_is_forgotten_when_nobody_joins_it():
     backlog = in_order([make_plan(0, 1)])
     backlog.uploaded(NAMES[0], 10.0)
-    backlog.answered(NAMES[0], 5000.0)
+    backlog.answered(NAMES[0], 5000.0, 10.0)
     assert backlog.waits(10.0 + QUEUE_MEMORY_S).cloud_ms == 5000
     backlog.uploaded("a probe", 12.0)
     assert backlog.waits(10.1 + QUEUE_MEMORY_S).cloud_ms == 0
     backlog.planned(NAMES[1], make_plan(0, 1), 20.0)
     backlog.uploaded(NAMES[1], 20.0)
     assert backlog.waits(20.0).cloud_ms == 0
-    backlog.answered(NAMES[1], 10.0)
+    backlog.answered(NAMES[1], 10.0, 20.0)
     assert backlog.waits(20.0).cloud_ms == 10
+
+
+def test_clips_of_ones_own_queue_in_the_cloud_too():
+    backlog = in_order([make_plan(0, 10, tail_ms=200), make_plan(0, 10, tail_ms=200)])
+    # Sent after 10 and 20 ms, run until 210 and 410: a third one, sent from 20 ms on, waits 390.
+    assert backlog.waits(10.0) == Waits(0, pytest.approx(20), pytest.approx(390))
+    for number, name in enumerate(NAMES[:2], 1):
+        backlog.head_done(name, 10.0)
+        backlog.uploaded(name, 10.0 + 0.01 * number)
+    assert backlog.waits(10.11) == Waits(0, 0, pytest.approx(300))
+    backlog.answered(NAMES[0], None, 10.21)
+    assert backlog.waits(10.26).cloud_ms == pytest.approx(150)
+    backlog.answered(NAMES[1], None, 10.41)
+    assert backlog.waits(10.41) == Waits()
