@@ -193,6 +193,7 @@ def _write(console: Console, summary: Summary, output: Path) -> None:
     table = Table(title="Demo", show_header=False)
     table.add_row("clips", f"{totals['clips']}, {totals['correct']} of them right")
     table.add_row("latency", "p50 {p50} ms, p95 {p95} ms".format(**totals["latency_ms"]))
+    table.add_row("promise", f"{SLA_MS:g} ms, {totals['status'].get(Status.LATE, 0)} clips late")
     table.add_row("link", "{total} bytes, {per_clip} a clip".format(**totals["bytes"]))
     table.add_row("plan", "; ".join(f"{plan} ({count})" for plan, count in totals["plans"].items()))
     table.add_row("ran", ", ".join(f"{where} {count}" for where, count in totals["ran"].items()))
