@@ -32,6 +32,7 @@ class Dtype(StrEnum):
     INT8 = "int8"
 
 
+PAPER_SETUP = Path(__file__).parent / "configs" / "paper.yaml"
 SEVERAL = frozenset({"--traces", "--policies", "--source"})
 PLANNING = "How plans are chosen"
 BY_HAND = "One plan for every clip"
@@ -336,6 +337,8 @@ def demo(
     output: Annotated[Path, typer.Option("--output", help="Where the summary goes.")] = Path(
         "results/demo.json"
     ),
+    sla_ms: Annotated[float, typer.Option("--sla-ms", min=1, help="Latency promise.")] = 250.0,
+    policy: Policy = None,
     verbose: Verbose = 0,
 ) -> None:
     """Start a cloud and a device process, show them moving pictures, and sum up what they saw."""
@@ -344,7 +347,7 @@ def demo(
     def work() -> int:
         from commands.demo import run
 
-        return run(seconds, seed, output)
+        return run(seconds, seed, output, sla_ms, policy)
 
     sys.exit(guarded(work))
 
@@ -362,7 +365,8 @@ def profile(
         int | None, typer.Option("--least-tokens", min=3, help="Measure layers from so many tokens on.")
     ] = None,
     most_tokens: Annotated[
-        int | None, typer.Option("--most-tokens", min=3, help="Measure layers up to so many tokens.")
+        int | None,
+        typer.Option("--most-tokens", min=3, max=16384, help="Measure layers up to so many tokens."),
     ] = None,
     verbose: Verbose = 0,
 ) -> None:
@@ -391,7 +395,9 @@ def link(
         str | None, typer.Option("--trace", help="FILE[:RUN[:5g|lte]]: follow a recorded uplink.")
     ] = None,
     mbps: Annotated[float | None, typer.Option("--mbps", help="A constant uplink, in Mbit/s.")] = None,
-    lte: Annotated[int | None, typer.Option("--lte", help="A made-up LTE uplink from this seed.")] = None,
+    lte: Annotated[
+        int | None, typer.Option("--lte", min=0, help="A made-up LTE uplink from this seed.")
+    ] = None,
     rtt_ms: Annotated[
         float | None, typer.Option("--rtt-ms", help="Round trip. [the trace's own, else 30]")
     ] = None,
@@ -422,14 +428,14 @@ def simulate(
     more: Annotated[
         list[Path] | None, typer.Argument(help="More trace files or folders.", show_default=False)
     ] = None,
-    setup: Annotated[Path, typer.Option("--setup", help="Machines, models and promises (YAML).")] = Path(
-        "configs/paper.yaml"
+    setup: Annotated[Path, typer.Option("--setup", help="Machines, models and promises (YAML).")] = (
+        PAPER_SETUP
     ),
     traces: Annotated[
         list[Path] | None, typer.Option("--traces", help="Trace files, or folders of them.")
     ] = None,
     lte: Annotated[
-        int | None, typer.Option("--lte", help="Made-up LTE uplinks from this seed instead of traces.")
+        int | None, typer.Option("--lte", min=0, help="Made-up LTE uplinks from this seed instead of traces.")
     ] = None,
     policies: Annotated[list[str] | None, typer.Option("--policies", help="Which to compare. [all]")] = None,
     task: Annotated[str | None, typer.Option("--task", help="One task of the setup. [all]")] = None,

@@ -82,11 +82,12 @@ class Summary:
         }
 
 
-def run(seconds: float, seed: int, output: Path) -> int:
+def run(seconds: float, seed: int, output: Path, sla_ms: float = SLA_MS, policy: str | None = None) -> int:
     """Play the pattern for `seconds` and a sample video beside it, over an emulated LTE uplink and on an
     emulated slow device; exit status 0 when every clip was answered, in time or late."""
     console = Console(highlight=False)
     summary = Summary()
+    plan = ["--sla-ms", f"{sla_ms:g}", *(["--policy", policy] if policy else [])]
     output.parent.mkdir(parents=True, exist_ok=True)
     output.touch()
     with tempfile.TemporaryDirectory(prefix="janus-demo-") as folder:
@@ -97,22 +98,24 @@ def run(seconds: float, seed: int, output: Path) -> int:
             console.print(
                 f"It is reached at {url}, over an emulated LTE uplink of {LINK_MBPS:g} Mbit/s in the mean.\n"
                 f"Starting a device process, emulated {SLOWDOWN:g} times slower than this machine; "
-                f"it promises an answer within {SLA_MS:g} ms ..."
+                f"it promises an answer within {sla_ms:g} ms ..."
             )
             console.print(f"[bold]{'clip':15} {'shown':17} {'taken for':17} {'sure':>4} {'latency':>7}[/]")
-            for record in _device_records(url, seconds, seed, sample):
+            for record in _device_records(url, seconds, seed, sample, plan):
                 truth = record.get("label") or _sample_label(seed, record["seq"])
                 _show(console, record, truth, summary.add(record, truth))
-    _write(console, summary, output)
+    _write(console, summary, output, sla_ms)
     answered = summary.statuses[Status.OK] + summary.statuses[Status.LATE]
     return OK if summary.statuses.total() == answered > 0 else SOME_FAILED
 
 
-def _device_records(url: str, seconds: float, seed: int, sample: Path) -> Iterator[dict[str, Any]]:
+def _device_records(
+    url: str, seconds: float, seed: int, sample: Path, plan: list[str]
+) -> Iterator[dict[str, Any]]:
     clips = max(1, round(seconds * PATTERN_FPS / CLIP_FRAMES))
     pattern = f"pattern:motions?fps={PATTERN_FPS}&seed={seed}&clips={clips}"
     arguments = ["--source", pattern, "--source", str(sample), "--cloud", url, "--output", "-", "--strict"]
-    arguments += ["--sla-ms", f"{SLA_MS:g}", "--emulate-slowdown", f"{SLOWDOWN:g}"]
+    arguments += [*plan, "--emulate-slowdown", f"{SLOWDOWN:g}"]
     with _process("device", *arguments) as device:
         assert device.stdout is not None  # noqa: S101  (opened as a pipe)
         for line in device.stdout:
@@ -187,13 +190,13 @@ def _show(console: Console, record: dict[str, Any], truth: str, right: bool) -> 
     console.print(f"{record['clip_id']:15} {truth:17} {taken_for:17} {confidence:>4} {latency:>7}  {mark}")
 
 
-def _write(console: Console, summary: Summary, output: Path) -> None:
+def _write(console: Console, summary: Summary, output: Path, sla_ms: float) -> None:
     totals = summary.as_dict()
     output.write_text(json.dumps(totals, indent=2) + "\n")
     table = Table(title="Demo", show_header=False)
     table.add_row("clips", f"{totals['clips']}, {totals['correct']} of them right")
     table.add_row("latency", "p50 {p50} ms, p95 {p95} ms".format(**totals["latency_ms"]))
-    table.add_row("promise", f"{SLA_MS:g} ms, {totals['status'].get(Status.LATE, 0)} clips late")
+    table.add_row("promise", f"{sla_ms:g} ms, {totals['status'].get(Status.LATE, 0)} clips late")
     table.add_row("link", "{total} bytes, {per_clip} a clip".format(**totals["bytes"]))
     table.add_row("plan", "; ".join(f"{plan} ({count})" for plan, count in totals["plans"].items()))
     table.add_row("ran", ", ".join(f"{where} {count}" for where, count in totals["ran"].items()))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from commands.runtime import OK
 from pipeline.errors import ConfigError
@@ -37,13 +37,21 @@ def run(results: Path, clip_id: str) -> int:
 
 def find_record(results: Path, clip_id: str) -> dict[str, Any]:
     """The record of `clip_id`; ConfigError where there is none, or the file cannot be read."""
-    wanted = json.dumps(clip_id).encode()
+    if results.exists() and not results.is_file():
+        raise ConfigError(f"{results}: cannot be read (no regular file)")
+    wanted = {
+        json.dumps(clip_id).encode(),
+        json.dumps(clip_id, ensure_ascii=False).encode("utf-8", "replace"),
+    }
     seen = 0
     try:
         with results.open("rb") as file:
             for line in iter(lambda: file.readline(MOST_LINE_BYTES), b""):
                 seen += 1
-                if wanted in line and (record := _record(line)).get("clip_id") == clip_id:
+                if (
+                    any(name in line for name in wanted)
+                    and (record := _record(line)).get("clip_id") == clip_id
+                ):
                     return record
     except OSError as error:
         raise ConfigError(f"{results}: cannot be read ({error.strerror})") from None
@@ -75,7 +83,7 @@ def told(record: dict[str, Any]) -> list[str]:
 def candidates(record: dict[str, Any]) -> Table:
     """The chosen plan and those that were near, with what each would have cost."""
     budget_ms, caution = record.get("budget_ms"), record.get("caution", 1.0)
-    table = Table("candidate", "pruning", "split", "codec", "expected ms", "verdict")
+    table = Table("candidate", Column("pruning", no_wrap=True), "split", "codec", "expected ms", "verdict")
     _add(
         table, {"what": "chosen", **record["plan"], "expected_ms": record["expected_ms"]}, budget_ms, caution
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 import yaml
 
 from commands.profiling.cache import load_or_make
@@ -61,7 +63,7 @@ class Setup:
             return fixed_policy(plan, self.model)
         if cloud is None and self.needs_cloud:
             raise ConfigError("the cloud sent no profile of itself; name the plan with --split")
-        far = self.profile if cloud is None else parse_profile(cloud, "the cloud")
+        far = self.profile if cloud is None else self._checked(parse_profile(cloud, "the cloud"))
         choice = Choice(
             device=self.profile,
             cloud=far,
@@ -75,15 +77,26 @@ class Setup:
         )
         return make_policy(plan.policy or JANUS_PLUS, choice)
 
+    def _checked(self, cloud: Profile) -> Profile:
+        facts = (cloud.model, cloud.num_layers, cloud.num_tokens, cloud.dim)
+        wanted = (self.model.name, self.model.num_layers, self.model.num_tokens, self.model.dim)
+        if facts != wanted:
+            raise ConfigError(f"the cloud: profile of model {facts}, where the device runs {wanted}")
+        return cloud
+
 
 def set_up(settings: DeviceSettings) -> Setup:
     """Load the model, and its profile unless the plan is fixed; check the plan against it."""
     plan = settings.plan
-    if plan.fixed and (plan.policy or plan.levels or plan.pixels_stay or plan.codecs):
+    if plan.fixed and (
+        plan.policy or plan.levels or plan.pixels_stay or plan.codecs or plan.max_accuracy_loss is not None
+    ):
         raise ConfigError(
             "a plan that is named (--pruning, --split, --codec, --device-only) leaves nothing to choose: "
-            "drop it, or --policy, --levels, --codecs and --pixels-stay"
+            "drop it, or --policy, --levels, --max-accuracy-loss, --codecs and --pixels-stay"
         )
+    if plan.policy not in (None, JANUS_PLUS) and (plan.levels or plan.max_accuracy_loss is not None):
+        raise ConfigError(f"policy {plan.policy} knows no levels: drop --levels and --max-accuracy-loss")
     model = load_model(settings.model)
     if plan.fixed:
         fixed_policy(plan, model)
@@ -105,7 +118,18 @@ def load_model(settings: ModelSettings) -> SplitViT:
             "--weights pretrained (fetched), or --weights random (to measure speed)"
         )
     configure_threads(settings.threads)
-    return create_model(settings.name, weights=settings.weights, dtype=settings.dtype, device=settings.device)
+    model = create_model(
+        settings.name, weights=settings.weights, dtype=settings.dtype, device=settings.device
+    )
+    warm_up(model)
+    return model
+
+
+@torch.inference_mode()
+def warm_up(model: SplitViT) -> None:
+    """One forward of nothing: the first clip must not be the one that waits for memory and kernels."""
+    size = model.input_size
+    model(model.preprocess(np.zeros((1, model.clip_frames, size, size, 3), np.uint8)))
 
 
 def read_levels(path: Path, model: SplitViT) -> list[Level]:

@@ -93,8 +93,8 @@ def _require_writable(output: Path) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{output}: its folder cannot be made ({error.strerror})") from None
-    if output.is_dir():
-        raise ConfigError(f"{output}: is a folder; --output takes a file")
+    if output.exists() and not output.is_file():
+        raise ConfigError(f"{output}: is no regular file; --output takes one, or a name that is free")
 
 
 def _write(profile: Profile, output: Path) -> None:

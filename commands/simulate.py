@@ -61,11 +61,11 @@ def run(request: SimulateRequest) -> int:
     if not console.is_terminal:
         console.width = COLUMNS
     _show(console, rows, setup)
-    if request.html is not None:
-        _write_report(request.html, entries, rows, shown, setup)
     if request.as_json:
         json.dump([row.as_dict() for row in rows], sys.stdout, indent=1, allow_nan=False)
-        print()
+        print(flush=True)
+    if request.html is not None:
+        _write_report(request.html, entries, rows, shown, setup)
     return OK
 
 

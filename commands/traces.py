@@ -70,6 +70,8 @@ def _text(file: Path) -> str:
         raise ConfigError(f"{file}: is no trace; traces are files that end in .list or .csv")
     if PINGS in file.absolute().parts[-4:-1]:
         raise ConfigError(f"{file}: lies in a folder {PINGS!r}, which holds round trips, not throughput")
+    if file.exists() and not file.is_file():
+        raise ConfigError(f"{file}: is no regular file")
     try:
         if file.stat().st_size > MOST_BYTES:
             raise ConfigError(f"{file}: is over {MOST_BYTES >> 20} MiB, the most that a trace may have")

@@ -6,6 +6,7 @@ from statistics import median
 
 WINDOW = 9
 WEIGHT = 0.25
+FADING_S = 10.0
 LEAST, MOST = 0.1, 20.0
 
 
@@ -26,6 +27,11 @@ class Correction:
             log = math.log(measured_ms) - math.log(predicted_ms)
             self._logs.append(min(max(log, math.log(LEAST)), math.log(MOST)))
             self._log += WEIGHT * (median(self._logs) - self._log)
+
+    def fade(self, silent_s: float) -> None:
+        """Nothing was heard for `silent_s` more: move towards 1, by half in ten seconds. Who stays away
+        from a slow machine would not learn that it is fast again."""
+        self._log *= 0.5 ** (max(silent_s, 0.0) / FADING_S)
 
     @property
     def factor(self) -> float:

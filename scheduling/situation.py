@@ -10,6 +10,7 @@ from scheduling.link import LinkEstimate, LinkTracker
 
 MS = 1000.0
 UPLOADS_REMEMBERED = 1024
+CONFIRMED_S = 3.0
 
 
 @dataclass(slots=True)
@@ -26,12 +27,15 @@ class Situation:
     cloud: Correction = field(default_factory=Correction)
     caution: Caution = field(default_factory=Caution)
     sizes: dict[str, Correction] = field(default_factory=dict)
+    _heard: dict[str, float] = field(default_factory=dict)
     _planned: dict[str, tuple[float, float]] = field(default_factory=dict)
     _uploads_ms: dict[str, float] = field(default_factory=dict)
 
     def moment(self, deadline: float, now: float) -> Moment:
         """What is known about a clip that is planned now."""
         link, waits = self.link.estimate(now), self.backlog.waits(now)
+        self._fade("head", self.device, now)
+        self._fade("tail", self.cloud, now)
         return Moment(
             (deadline - now) * MS,
             link.mbps,
@@ -57,6 +61,8 @@ class Situation:
     def head_done(self, clip_id: str, plan: Plan, head_ms: float, now: float) -> None:
         """The device has run its layers of a clip in `head_ms`."""
         self.backlog.head_done(clip_id, now)
+        if head_ms > 0:
+            self._heard["head"] = now
         _learn(self.device, plan, "head", head_ms)
 
     def encoded(self, plan: Plan, num_bytes: int) -> float:
@@ -71,7 +77,15 @@ class Situation:
         expected_ms, planned_at = self._planned.pop(clip_id, (0.0, now))
         self.caution.add(expected_ms, (now - planned_at) * MS)
         if plan is not None and "tail" in cloud_ms:
+            self._heard["tail"] = now
             _learn(self.cloud, plan, "tail", cloud_ms["tail"])
+
+    def _fade(self, part: str, correction: Correction, now: float) -> None:
+        """A correction that nobody confirms is forgotten, slowly, once nothing was heard for a while."""
+        silent_s = now - self._heard.setdefault(part, now)
+        if silent_s > CONFIRMED_S:
+            correction.fade(silent_s - CONFIRMED_S)
+            self._heard[part] = now - CONFIRMED_S
 
     def upload_ms(self, clip_id: str) -> float | None:
         """How long this clip's message took; None where it was never acknowledged, or asked for before."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import ConfigError
 from scheduling.levels import fidelity
@@ -105,6 +105,12 @@ class Ranges(_Part):
 
     throughput: dict[str, tuple[Share, Share]]
     violations: dict[str, tuple[Share, Share]]
+
+    @model_validator(mode="after")
+    def _of_the_same_baselines(self) -> Self:
+        if self.throughput.keys() != self.violations.keys():
+            raise ValueError("throughput and violations must name the same baselines")
+        return self
 
 
 class _File(_Part):

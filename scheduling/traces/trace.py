@@ -10,6 +10,7 @@ from pipeline.errors import ConfigError
 BITS_PER_MEGABIT = 1e6
 MOST_MBPS = 1e6
 MOST_RTT_MS = 60_000.0
+MOST_SECONDS = 31 * 86_400.0
 MOST_SAMPLES = 10_000_000
 
 Floats = NDArray[np.float64]
@@ -128,6 +129,10 @@ def _check(trace: Trace) -> None:
     rises = np.diff(trace.times_s, prepend=-np.inf) > 0
     rises[0] = trace.times_s[0] == 0
     _refuse(trace.name, "a time after the one before it, from 0 on", trace.times_s, rises)
+    if MOST_SECONDS < trace.duration_s < np.inf:
+        raise ConfigError(
+            f"{trace.name}: lasts {trace.duration_s:g} s; a trace lasts at most {MOST_SECONDS:g} s"
+        )
     if not trace.times_s[-1] < trace.duration_s < np.inf:
         raise ConfigError(f"{trace.name}: duration {trace.duration_s:g} s is not after the last sample")
 

@@ -139,3 +139,22 @@ def test_plans_that_are_overrun_make_the_next_ones_careful() -> None:
         situation.planned(str(clip), PLAN, float(clip))
         situation.answered(str(clip), PLAN, {}, clip + 1.2 * PLAN.expected_ms["total"] / 1000)
     assert situation.moment(99.0, 30.0).caution == pytest.approx(1.2)
+
+
+def test_a_machine_that_was_slow_once_is_asked_again() -> None:
+    situation = Situation()
+    for second in range(50):
+        situation.answered("a", PLAN, {"tail": 18 * 25.0}, float(second))
+    assert situation.moment(999.0, 50.0).cloud_factor > 10
+    assert situation.moment(999.0, 51.0).cloud_factor > 10, "what was just confirmed is not forgotten"
+    assert situation.moment(999.0, 120.0).cloud_factor == pytest.approx(1.0, abs=0.05)
+
+
+def test_it_matters_not_how_often_one_asks() -> None:
+    asked, quiet = Situation(), Situation()
+    for situation in (asked, quiet):
+        for second in range(50):
+            situation.head_done("a", PLAN, 800.0, float(second))
+    for tenth in range(50 * 10, 70 * 10):
+        asked.moment(999.0, tenth / 10)
+    assert asked.moment(999.0, 70.0).device_factor == pytest.approx(quiet.moment(999.0, 70.0).device_factor)
