@@ -331,7 +331,7 @@ def device(
 @app.command()
 def demo(
     seconds: Annotated[
-        float, typer.Option("--seconds", min=1, help="How long the live pattern plays.")
+        float, typer.Option("--seconds", min=1, max=86400, help="How long the live pattern plays.")
     ] = 15.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which motions are shown.")] = 0,
     output: Annotated[Path, typer.Option("--output", help="Where the summary goes.")] = Path(

@@ -1,6 +1,7 @@
 """The demo: a cloud and a device process, moving pictures, and what became of each clip."""
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -85,6 +87,7 @@ class Summary:
 def run(seconds: float, seed: int, output: Path, sla_ms: float = SLA_MS, policy: str | None = None) -> int:
     """Play the pattern for `seconds` and a sample video beside it, over an emulated LTE uplink and on an
     emulated slow device; exit status 0 when every clip was answered, in time or late."""
+    signal.signal(signal.SIGTERM, _leave)
     console = Console(highlight=False)
     summary = Summary()
     plan = ["--sla-ms", f"{sla_ms:g}", *(["--policy", policy] if policy else [])]
@@ -107,6 +110,11 @@ def run(seconds: float, seed: int, output: Path, sla_ms: float = SLA_MS, policy:
     _write(console, summary, output, sla_ms)
     answered = summary.statuses[Status.OK] + summary.statuses[Status.LATE]
     return OK if summary.statuses.total() == answered > 0 else SOME_FAILED
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End as if asked to on the terminal, so that no process of ours stays behind."""
+    raise KeyboardInterrupt
 
 
 def _device_records(

@@ -107,7 +107,7 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
             live if job.live else ScheduleReplay(live, ledger, in_flight, clock, settings.sla_ms)
         )
         head = HeadInfer(model, model_worker, clock, settings.top_k, settings.slowdown)
-        send = Send(client, situation, policy, clock) if client else None
+        send = Send(client, situation, policy, clock, settings.top_k) if client else None
         stages = [
             Stage("clip_batch", batch.run, capacity=2 * model.clip_frames),
             _schedule_stage(per_clip(schedule), job.live),

@@ -93,7 +93,7 @@ class CloudSettings(Settings):
     max_in_flight: int = Field(default=8, ge=1, le=1024)
     max_batch: int = Field(default=8, ge=1, le=256)
     profile: Path | None = None
-    top_k: int = Field(default=5, ge=1, le=256)
+    top_k: int = Field(default=5, ge=1, le=250)
 
 
 def checked(make: type[S], **values: object) -> S:

@@ -125,7 +125,9 @@ def _unwrapped(content: Any, path: Path) -> Mapping[str, Tensor]:
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
+    ):
         raise ModelError(
             f"{path}: expected tensors by name, bare or under {', '.join(map(repr, WRAPPERS))}, "
             f"not {type(content).__name__} of {_kinds(content)}"

@@ -22,7 +22,7 @@ class PatternOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    fps: float = Field(default=25.0, gt=0, le=1000)
+    fps: float = Field(default=25.0, ge=0.001, le=1000)
     seed: int = Field(default=0, ge=0)
     clips: int | None = Field(default=None, ge=1)
 

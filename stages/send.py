@@ -28,11 +28,19 @@ class Send:
     given up for good, and MessageTooLarge for a packet that this cloud will never take.
     """
 
-    def __init__(self, client: CloudClient, situation: Situation, policy: Rescalable, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: CloudClient,
+        situation: Situation,
+        policy: Rescalable,
+        clock: Clock,
+        top_k: int | None = None,
+    ) -> None:
         self._client = client
         self._situation = situation
         self._policy = policy
         self._clock = clock
+        self._top_k = top_k
 
     async def run(self, items: Channel[Packet | Prediction]) -> AsyncGenerator[Prediction, None]:
         """Pass records on, send packets; ends when every packet has been answered."""
@@ -73,7 +81,7 @@ class Send:
             clip_of(packet),
             Status.FAILED if error else Status.OK,
             reason=f"cloud: {error}" if error else None,
-            classes=tuple(ClassScore(*score) for score in result.classes),
+            classes=tuple(ClassScore(*score) for score in result.classes[: self._top_k]),
             plan=packet.plan,
             ran=Ran.CLOUD if packet.header.split == 0 else Ran.SPLIT,
             latency_ms={**packet.latency_ms, **self._uplink(packet.plan, upload_ms), **cloud_ms},

@@ -1,5 +1,6 @@
 """The device's end: clips go out in order, answers come back, and a lost link is mended."""
 
+import math
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -69,6 +70,7 @@ class CloudClient:
         self._link: Link | None = None
         self._welcome: Welcome | None = None
         self._failure: JanusError | None = None
+        self._news_at = -math.inf
         self._emit, self._events = anyio.create_memory_object_stream[Event](EVENT_CAPACITY)
 
     def __enter__(self) -> Self:
@@ -161,7 +163,7 @@ class CloudClient:
             while True:
                 began = self._clock.now()
                 lost = await self._converse(link)
-                if self._clock.now() - began > self._backoff.patience_s:
+                if self._clock.now() - began > self._backoff.patience_s and not len(self._outbox):
                     self._backoff.over()
                 await self._emit.send(LinkDown(str(lost)))
                 link = await self.open(self._backoff, lost)
@@ -237,12 +239,15 @@ class CloudClient:
             return lost
 
     async def _next(self, connection: Connection) -> bytes:
-        """The next message; LinkLost from a cloud that takes clips and then falls silent."""
+        """The next message; LinkLost from a cloud that takes clips and then says nothing more of any,
+        however well it answers probes."""
         while True:
-            with anyio.move_on_after(self._answer_s):
-                return await connection.receive()
-            silent_s = self._clock.now() - self._outbox.oldest_sent_at(self._clock.now())
-            if silent_s >= self._answer_s:
+            now = self._clock.now()
+            silent_s = now - max(self._outbox.oldest_sent_at(now), self._news_at)
+            if silent_s < self._answer_s:
+                with anyio.move_on_after(self._answer_s - silent_s):
+                    return await connection.receive()
+            else:
                 raise LinkLost(f"{connection.peer}: took {len(self._outbox)} clips and fell silent")
 
     def _decoded(self, peer: str, data: bytes) -> Message:
@@ -256,6 +261,7 @@ class CloudClient:
     async def _take(self, peer: str, message: Message) -> None:
         match message:
             case Ack():
+                self._news_at = self._clock.now()
                 self._watch.acknowledged(message.clip_id, self._clock.now())
                 acked = self._outbox.acknowledge(message.clip_id, self._clock.now())
                 if acked is not None:
@@ -284,6 +290,7 @@ class CloudClient:
     async def _answer(self, result: Result) -> None:
         packet = self._outbox.packet(result.clip_id)
         if packet is not None:
+            self._news_at = self._clock.now()
             self._backoff.over()
             # Who drains may end the events once nothing is unanswered: this one has to be out first.
             await self._tell(Answered(packet, result))

@@ -1,5 +1,7 @@
 """The device's end: every clip is answered exactly once, whatever the link does."""
 
+from contextlib import suppress
+
 import anyio
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ from tests.transport.world import (
     connected,
     packet,
 )
+from transport.client import CloudClient
 from transport.connection import Connection
 from transport.events import Acked, Answered, Event, LinkDown, LinkUp
 from transport.memory import MemoryConnection, memory_link
@@ -128,6 +131,30 @@ async def test_a_cloud_that_takes_clips_and_falls_silent_is_a_lost_link() -> Non
         cloud = MuteCloud(group)
         async with connected(cloud, clock=clock, patience_s=0, answer_s=0.01) as client:
             await client.submit(packet())
+            with pytest.raises(LinkLost, match="took 1 clips and fell silent; gave up after 0 s"):
+                _ = [event async for event in client.events()]
+
+
+async def probe_for_ever(client: CloudClient) -> None:
+    with suppress(LinkLost):
+        while True:
+            await client.probe()
+            await anyio.sleep(0.001)
+
+
+async def test_a_cloud_that_only_answers_probes_is_a_lost_link() -> None:
+    clock = TurnedClock()
+
+    class MuteCloud(EchoCloud):
+        async def serve(self, connection: Connection) -> None:
+            async with open_session(connection, self.welcome, accept_all) as session:
+                _ = [clock.turn(10.0) async for _ in session.packets()]
+
+    async with anyio.create_task_group() as group:
+        cloud = MuteCloud(group)
+        async with connected(cloud, clock=clock, patience_s=0, answer_s=5.0) as client:
+            await client.submit(packet())
+            group.start_soon(probe_for_ever, client)
             with pytest.raises(LinkLost, match="took 1 clips and fell silent; gave up after 0 s"):
                 _ = [event async for event in client.events()]
 
