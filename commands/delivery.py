@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import anyio
+
 from pipeline.clock import Clock
 from pipeline.items import Prediction
 from pipeline.ledger import Ledger
@@ -36,7 +38,8 @@ class Delivery:
             return
         records = [replace(record, model=self._model_id) for record in released]
         if self._sinks:
-            await self._worker.run(self._write, records)
+            with anyio.CancelScope(shield=True):  # what the ledger has let go is written, whatever ends
+                await self._worker.run(self._write, records)
         for record in records:
             self._on_record(record)
 

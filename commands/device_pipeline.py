@@ -1,10 +1,12 @@
 """The device's pipeline, from sources to sinks, for replay and for live sources."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+import anyio
 
 from commands.delivery import Delivery
 from commands.plan import Setup
@@ -12,7 +14,7 @@ from configs.settings import DeviceSettings
 from models import SplitViT
 from pipeline.channel import Channel, Overflow
 from pipeline.clock import Clock
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, JanusError
 from pipeline.in_flight import InFlight
 from pipeline.items import Clip, Planned, Prediction
 from pipeline.ledger import Ledger
@@ -115,8 +117,23 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
             Stage("compress", per_clip(Compress(codec_worker, clock))),
             Stage("send", send.run if send else KeepHere(situation, clock).run),
         ]
-        await Pipeline(job.inlets, stages, delivery, [send.answers()] if send else []).run()
+        pipeline = Pipeline(job.inlets, stages, delivery, [send.answers()] if send else [])
+        async with _nobody_forgotten(ledger, delivery) if job.live else nullcontext():
+            await pipeline.run()
     return ledger
+
+
+@asynccontextmanager
+async def _nobody_forgotten(ledger: Ledger, delivery: Delivery) -> AsyncGenerator[None, None]:
+    """Whatever ends the pipeline early, every admitted clip gets its record: what is live never resumes."""
+    try:
+        yield
+    except BaseException as end:
+        reason = str(end) if isinstance(end, JanusError) else "the run was ended before this clip was"
+        with anyio.CancelScope(shield=True):
+            for record in ledger.unfinished(reason):
+                await delivery(record)
+        raise
 
 
 def _most_in_flight(settings: DeviceSettings) -> int | None:

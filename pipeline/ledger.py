@@ -11,9 +11,15 @@ MS = 1000.0
 
 @dataclass(slots=True)
 class _Owed:
-    clip_id: str
+    """`blank` is the record of the clip as long as nothing is known of its end."""
+
+    blank: Prediction
     ready_at: float
     deadline: float
+
+    @property
+    def clip_id(self) -> str:
+        return self.blank.clip_id
 
 
 @dataclass(slots=True)
@@ -36,7 +42,7 @@ class Ledger:
 
     def admit(self, clip: Clip) -> None:
         """Take in a clip that from now on is owed a record."""
-        self._admit(clip.source, _Owed(clip.clip_id, clip.ready_at, clip.deadline))
+        self._admit(_Owed(Prediction.of(clip, Status.FAILED), clip.ready_at, clip.deadline))
 
     def restart(self, clip: Clip) -> None:
         """From now on count the latency of an admitted clip from its `ready_at`, to its `deadline`."""
@@ -45,12 +51,12 @@ class Ledger:
 
     def admit_record(self, record: Prediction, now: float) -> None:
         """Take in a record that no clip stands behind, such as that of a source that broke."""
-        self._admit(record.source, _Owed(record.clip_id, now, math.inf))
+        self._admit(_Owed(record, now, math.inf))
 
-    def _admit(self, source: str, owed: _Owed) -> None:
+    def _admit(self, owed: _Owed) -> None:
         if owed.clip_id in self._open:
             raise ValueError(f"clip {owed.clip_id} was admitted twice")
-        self._queues.setdefault(source, _Queue()).admitted.append(owed)
+        self._queues.setdefault(owed.blank.source, _Queue()).admitted.append(owed)
         self._open[owed.clip_id] = owed
         self.admitted += 1
 
@@ -68,6 +74,10 @@ class Ledger:
         while queue.admitted and (ready := queue.settled.pop(queue.admitted[0].clip_id, None)):
             released.append(self._stamp(ready, queue.admitted.popleft(), now))
         return released
+
+    def unfinished(self, reason: str) -> list[Prediction]:
+        """A failed record for every clip that still has none, for `settle` to take in."""
+        return [replace(owed.blank, reason=owed.blank.reason or reason) for owed in self._open.values()]
 
     def _stamp(self, prediction: Prediction, owed: _Owed, now: float) -> Prediction:
         total_ms = (now - owed.ready_at) * MS

@@ -81,12 +81,16 @@ async def wire_to_cloud(
 
 
 def setup_for(
-    model: SplitViT, sla_ms: float | None = None, in_flight: int | None = None, **plan: object
+    model: SplitViT,
+    sla_ms: float | None = None,
+    in_flight: int | None = None,
+    patience_s: float = 5.0,
+    **plan: object,
 ) -> Setup:
     """A device with a fixed plan where `plan` names one, else with a policy and a profile of 1 ms a layer."""
     settings = DeviceSettings(
         plan=PlanSettings(**plan),
-        link=LinkSettings(patience_s=5, connect_s=1),
+        link=LinkSettings(patience_s=patience_s, connect_s=1),
         sla_ms=sla_ms,
         in_flight=in_flight,
     )

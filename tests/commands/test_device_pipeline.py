@@ -8,13 +8,13 @@ from commands.device_pipeline import clip_settings, dial_for
 from configs.settings import ClipSettings, DeviceSettings
 from models import create_model
 from pipeline.channel import Channel
-from pipeline.errors import ConfigError, HandshakeRefused, JanusError, MessageTooLarge
+from pipeline.errors import ConfigError, HandshakeRefused, JanusError, LinkLost, MessageTooLarge
 from pipeline.items import Ran, Status
 from scheduling.link import LinkRules
 from scheduling.policies import POLICIES
 from stages.head_infer import HeadInfer
 from stages.probe import Probe
-from tests.commands.link import run_clips, setup_for, wire_to_cloud
+from tests.commands.link import ListSink, Wire, run_clips, setup_for, wire_to_cloud
 from tests.commands.machines import profile_for
 
 CLIPS = 6
@@ -101,6 +101,43 @@ async def test_overload_of_live_sources_drops_with_a_reason_and_serves_the_newes
     assert ledger.balanced
     assert ledger.admitted == 60
     assert Status.OK in {record.status for record in records if record.seq == 29}
+
+
+class Broken(Wire):
+    """A wire that loses its link with the first record, and never has another."""
+
+    async def dial(self):
+        if self.dialled > 0:
+            raise LinkLost("cloud: refused")
+        return await super().dial()
+
+
+async def test_a_live_run_that_gives_up_on_its_cloud_owes_no_clip_a_record(model, monkeypatch):
+    sink = ListSink()
+    monkeypatch.setattr("tests.commands.link.Wire", Broken)
+    async with wire_to_cloud(model) as wire:
+        setup = setup_for(model, split=4, patience_s=0.2)
+        cut = lambda record: wire.cut()  # noqa: E731
+        with pytest.raises(LinkLost, match="gave up after"):
+            await run_clips(setup, wire, 30, live=True, sinks=[sink], on_record=cut)
+    for name in "ab":
+        seqs = [record.seq for record in sink.records if record.source == name]
+        assert seqs == list(range(len(seqs)))
+    reasons = {record.reason for record in sink.records if record.status is Status.FAILED}
+    assert len(reasons) == 1
+    assert "gave up after" in reasons.pop()
+    assert Status.OK in {record.status for record in sink.records}
+
+
+async def test_a_live_run_that_is_interrupted_owes_no_clip_a_record(model):
+    sink = ListSink()
+    with anyio.CancelScope() as scope:
+        await run_clips(
+            setup_for(model, split=13), None, 30, live=True, sinks=[sink], on_record=lambda _: scope.cancel()
+        )
+    ended = [record for record in sink.records if record.status is Status.FAILED]
+    assert ended
+    assert {record.reason for record in ended} == {"the run was ended before this clip was"}
 
 
 async def test_another_model_in_the_cloud_ends_it_at_once(model):

@@ -54,6 +54,27 @@ def test_a_record_waits_for_its_elders_of_the_same_source_only():
     assert ledger.balanced
 
 
+def test_what_is_unfinished_can_be_failed_with_a_reason_and_then_nothing_is_owed():
+    ledger = Ledger()
+    clips = [make_clip(seq) for seq in range(4)]
+    for clip in clips:
+        ledger.admit(clip)
+    broken = Prediction("door/000000", "door", 0, Status.FAILED, reason="door.mp4: broken")
+    ledger.admit_record(broken, now=1.0)
+    released = [*ledger.settle(make_ok(clips[2]), 1.0), *ledger.settle(make_ok(clips[0]), 1.0)]
+    for record in ledger.unfinished("the link is gone"):
+        released += ledger.settle(record, 2.0)
+    assert [(r.seq, r.status, r.reason) for r in released if r.source != "door"] == [
+        (0, Status.OK, None),
+        (1, Status.FAILED, "the link is gone"),
+        (2, Status.OK, None),
+        (3, Status.FAILED, "the link is gone"),
+    ]
+    assert [r.reason for r in released if r.source == "door"] == ["door.mp4: broken"]
+    assert ledger.balanced
+    assert ledger.unfinished("again") == []
+
+
 def test_latency_runs_from_the_last_frame_to_the_release():
     ledger = Ledger(sla_ms=300)
     in_time, late = make_clip(0, ready_at=10.0, deadline=10.3), make_clip(1, ready_at=11.0, deadline=11.3)
