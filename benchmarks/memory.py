@@ -73,6 +73,7 @@ def main(
             arguments += ["--cloud", cloud.url]
         process = start(*arguments)
         samples = watch(process)
+        process.wait()
         if cloud is not None:
             cloud.kill()
         third = len(samples) // 3

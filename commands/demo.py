@@ -19,6 +19,7 @@ from anyio.from_thread import start_blocking_portal
 from rich.console import Console
 from rich.table import Table
 
+from commands.outputs import make_room
 from commands.runtime import OK, SOME_FAILED
 from pipeline.errors import JanusError
 from pipeline.items import Pixels, Status
@@ -86,13 +87,13 @@ class Summary:
 
 def run(seconds: float, seed: int, output: Path, sla_ms: float = SLA_MS, policy: str | None = None) -> int:
     """Play the pattern for `seconds` and a sample video beside it, over an emulated LTE uplink and on an
-    emulated slow device; exit status 0 when every clip was answered, in time or late."""
+    emulated slow device; exit status 0 when clips were answered and none failed: a machine with too much
+    else to do drops some or is late, and says so."""
     signal.signal(signal.SIGTERM, _leave)
     console = Console(highlight=False)
     summary = Summary()
     plan = ["--sla-ms", f"{sla_ms:g}", *(["--policy", policy] if policy else [])]
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.touch()
+    make_room(output)
     with tempfile.TemporaryDirectory(prefix="janus-demo-") as folder:
         sample = Path(folder) / "sample.mp4"
         write_video(sample, _sample_frames(seed), SAMPLE_FPS)
@@ -109,7 +110,7 @@ def run(seconds: float, seed: int, output: Path, sla_ms: float = SLA_MS, policy:
                 _show(console, record, truth, summary.add(record, truth))
     _write(console, summary, output, sla_ms)
     answered = summary.statuses[Status.OK] + summary.statuses[Status.LATE]
-    return OK if summary.statuses.total() == answered > 0 else SOME_FAILED
+    return OK if answered > 0 and not summary.statuses[Status.FAILED] else SOME_FAILED
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from safetensors.torch import save_file
 
+from commands.outputs import make_room
 from commands.sample.clips import FRAMES, SIZE, batches
 from commands.sample.training import Schedule, StepResult, Training
 from models import SplitViT
 from models.packing import configure_threads
-from pipeline.errors import ConfigError
 from sources.motions import LABELS, motion_sequence
 
 HELD_OUT_SEED = 1_000_003
@@ -59,7 +59,7 @@ def run(
     configure_threads(threads)
     schedule = Schedule(seed, steps, batch_size)
     checkpoint = output.with_name(output.name + ".checkpoint")
-    _make_room(output)
+    make_room(output)
     training = Training.load(checkpoint, schedule) if resume and checkpoint.exists() else Training(schedule)
     _train(training, checkpoint, console)
     model = training.model.eval().half().float()
@@ -94,13 +94,6 @@ def write_weights(model: SplitViT, schedule: Schedule, score: Score, path: Path)
         f"--batch-size {schedule.batch_size}",
     }
     save_file(state, path, metadata)
-
-
-def _make_room(output: Path) -> None:
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{output}: its folder cannot be made ({error.strerror})") from error
 
 
 def _train(training: Training, checkpoint: Path, console: Console) -> None:

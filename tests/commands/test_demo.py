@@ -39,8 +39,9 @@ def test_two_processes_name_the_motions_they_are_shown(tmp_path):
     totals = json.loads(output.read_text())
     assert status == 0, error
     assert totals["clips"] == 6 + 16
-    assert totals["correct"] >= 0.9 * totals["clips"]
-    assert sum(totals["ran"].values()) == sum(totals["plans"].values()) == 22
+    answered = totals["clips"] - totals["status"].get("dropped", 0)
+    assert totals["correct"] >= 0.9 * answered > 0
+    assert sum(totals["ran"].values()) == sum(totals["plans"].values()) == answered
     assert totals["ran"].keys() & {"split", "cloud"}, "the cloud has its part"
     assert totals["bytes"]["total"] > 0
     assert "pattern/000005" in out

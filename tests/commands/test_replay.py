@@ -16,6 +16,7 @@ from tests.commands.processes import cloud, only_line, run, start
 from tests.data import shared_data
 
 CLIPS = 16
+PLAN = ("--split", 4)
 
 
 @pytest.fixture(scope="module")
@@ -189,16 +190,16 @@ def test_a_message_over_the_limit_is_one_line(videos, tmp_path):
 
 
 def test_a_port_that_is_no_cloud_is_one_line(videos, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        silent = run(
-            "replay", videos, "--cloud", f"ws://127.0.0.1:{port}", "--output", tmp_path / "o", "--split", 4
-        )
-    closed = run(
-        "replay", videos, "--cloud", f"ws://127.0.0.1:{port}", "--output", tmp_path / "o", "--split", 4
-    )
-    for status, _, error in (silent, closed):
-        assert status == 2
+    with socket.create_server(("127.0.0.1", 0)) as silent, socket.create_server(("127.0.0.1", 0)) as gone:
+        ports = [server.getsockname()[1] for server in (silent, gone)]
+        gone.close()
+        runs = [
+            start("replay", videos, "--cloud", f"ws://127.0.0.1:{port}", "-o", tmp_path / str(port), *PLAN)
+            for port in ports
+        ]
+        errors = [process.communicate(timeout=60)[1] for process in runs]
+    for port, process, error in zip(ports, runs, errors, strict=True):
+        assert process.returncode == 2
         assert f"127.0.0.1:{port}" in only_line(error)
 
 

@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_weights(trained, tmp_path):
 
 def test_an_output_that_cannot_be_written_is_refused_before_training(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="folder cannot be made"):
+    with pytest.raises(ConfigError, match="cannot be written"):
         run(output=tmp_path / "file" / "motions.safetensors", resume=False, **SMALL)
 
 
