@@ -4,6 +4,11 @@ import os
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast a machine draws and runs examples is no property of the code.
+settings.register_profile("janus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("janus")
 
 
 def pytest_configure(config: pytest.Config) -> None:

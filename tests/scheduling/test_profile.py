@@ -3,7 +3,7 @@ import json
 import msgpack
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
@@ -137,7 +137,6 @@ def test_a_hostile_key_cannot_command_a_terminal():
     assert len(str(refusal.value)) < 400
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw builds tables of characters
 @given(
     st.dictionaries(
         st.sampled_from(sorted(data())), st.recursive(st.none() | st.floats() | st.text(), st.lists)

@@ -1,0 +1,1 @@
+"""Measuring what prunings and codecs cost a model in accuracy."""
