@@ -1,0 +1,64 @@
+"""An evaluation's tables, for a terminal."""
+
+from itertools import groupby
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from commands.evaluation.scores import Share
+from commands.evaluation.summary import Row, Summary
+
+PRUNING_COLUMNS = ("pruning", "tokens left", "work %", "ms", "top-1 %", "top-5 %", "same %")
+CODEC_COLUMNS = ("codec", "KB", "top-1 %", "top-5 %", "same %", "by split %", "")
+
+
+def prunings_table(summary: Summary, title: str) -> Table:
+    """Each pruning with nothing encoded."""
+    table = _table(title, PRUNING_COLUMNS)
+    for row in summary.rows:
+        if row.codec is None:
+            table.add_row(
+                str(row.pruning),
+                str(row.tokens),
+                f"{row.work:.0%}",
+                f"{row.forward_ms:.1f}",
+                *map(_share, (row.top1, row.top5, row.agreement)),
+            )
+    return table
+
+
+def codecs_table(summary: Summary) -> Table:
+    """Each pruning with each codec; a row that another one beats in accuracy, work and bytes says so."""
+    table = _table("With codecs", CODEC_COLUMNS)
+    for pruning, rows in groupby((row for row in summary.rows if row.codec), key=lambda row: row.pruning):
+        table.add_row(f"[bold]{pruning}[/]")
+        for row in rows:
+            table.add_row(*_cells(row))
+        table.add_section()
+    return table
+
+
+def _cells(row: Row) -> list[str]:
+    splits = ", ".join(f"{split}: {accuracy * 100:.1f}" for split, accuracy in row.by_split.items())
+    return [
+        row.codec or "",
+        f"{row.num_bytes / 1000:.1f}",
+        *map(_share, (row.top1, row.top5, row.agreement)),
+        splits if len(row.by_split) > 1 else "",
+        "[dim]beaten[/]" if row.dominated else "",
+    ]
+
+
+def _share(share: Share) -> str:
+    """A percentage and the 95 % interval around it."""
+    if share.value is None:
+        return "-"
+    low, high = share.interval
+    return f"{share.value * 100:.1f} [dim]({low * 100:.1f}-{high * 100:.1f})[/]"
+
+
+def _table(title: str, columns: tuple[str, ...]) -> Table:
+    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True)
+    for column in columns:
+        table.add_column(column, no_wrap=column in ("pruning", "codec"))
+    return table

@@ -1,0 +1,51 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commands.evaluation.answers import Answer
+from commands.evaluation.cells import Cell
+from commands.evaluation.scores import Share, scores, work
+from scheduling.pruning import none, uniform
+
+PLAIN, CODED = Cell(none(12, 129)), Cell(none(12, 129), "int8", 6)
+
+
+def test_a_cell_is_scored_against_the_truth_and_against_the_reference():
+    answers = [
+        Answer(name="a", class_id=3, reference=[3, 1], best=[[3, 1], [1, 3]], num_bytes=[0, 100]),
+        Answer(name="b", class_id=2, reference=[4, 2], best=[[4, 2], [4, 9]], num_bytes=[0, 300]),
+        Answer(name="c", reference=[5], best=[[5], [5]], num_bytes=[0, 200]),
+        Answer(name="d", error="d.mp4: broken"),
+    ]
+    plain, coded = scores([PLAIN, CODED], answers)
+    assert (plain.top1, plain.top5, plain.agreement) == (Share(1, 2), Share(2, 2), Share(3, 3))
+    assert (coded.top1, coded.top5, coded.agreement) == (Share(0, 2), Share(1, 2), Share(2, 3))
+    assert (plain.num_bytes, coded.num_bytes) == (0, 200)
+
+
+def test_where_nothing_is_known_nothing_is_claimed():
+    (score,) = scores([PLAIN], [])
+    assert (score.top1.value, score.top1.interval) == (None, (0.0, 1.0))
+
+
+@given(st.integers(0, 5000).flatmap(lambda shown: st.tuples(st.integers(0, shown), st.just(shown))))
+def test_an_interval_holds_its_share_and_shrinks_with_what_was_shown(drawn):
+    share = Share(*drawn)
+    low, high = share.interval
+    assert 0 <= low <= high <= 1
+    if share.shown:
+        assert low - 1e-9 <= share.value <= high + 1e-9
+        wide = Share(10 * share.hits, 10 * share.shown).interval
+        assert wide[1] - wide[0] < high - low
+
+
+@pytest.mark.parametrize(
+    ("share", "interval"), [(Share(413, 500), (0.7903, 0.8567)), (Share(0, 10), (0.0, 0.2775))]
+)
+def test_the_interval_is_wilsons(share, interval):
+    assert share.interval == pytest.approx(interval, abs=2e-4)
+
+
+def test_work_is_the_mean_of_what_enters_the_layers():
+    assert work(none(12, 197), 197) == 1.0
+    assert work(uniform(14, 12, 197), 197) == pytest.approx(1 - 14 * 5.5 / 197)

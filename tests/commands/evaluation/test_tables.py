@@ -1,0 +1,14 @@
+from rich.console import Console
+
+from commands.evaluation.tables import codecs_table, prunings_table
+from tests.commands.evaluation.rows import a_summary
+
+
+def test_tables_say_what_was_measured_and_how_far_to_trust_it():
+    summary = a_summary()
+    console = Console(width=200, record=True, file=None, force_terminal=False)
+    with console.capture() as shown:
+        console.print(prunings_table(summary, "motions"), codecs_table(summary))
+    text = shown.get()
+    for part in ("96.0 (90.2-98.4)", "uniform:6", "6.0", "3: 94.0, 9: 90.0", "beaten", "jpeg:90", "20.0"):
+        assert part in text, part
