@@ -1,5 +1,6 @@
 """Frames of a video file."""
 
+import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,16 +26,20 @@ NOT_VIDEO = frozenset({"tty"})
 class FileSource:
     """A video file, decoded packet by packet in one thread of its own; a picture is a video of one frame.
 
-    `path` is named in every error. A packet that does not decode is passed over; `frames()` then
-    yields all that does decode and raises one SourceError at the end.
+    `path` is named in every error; `content` is what it holds where that is not on disk. A packet that
+    does not decode is passed over; `frames()` then yields all that does decode and raises one
+    SourceError at the end.
     """
 
-    def __init__(self, path: Path, name: str, geometry: FrameGeometry, clock: Clock) -> None:
+    def __init__(
+        self, path: Path, name: str, geometry: FrameGeometry, clock: Clock, content: bytes | None = None
+    ) -> None:
         self.name = name
         self.rate: float | None = None
         self._path = path
         self._geometry = geometry
         self._clock = clock
+        self._content = content
         self._closing = threading.Event()
 
     def frames(self) -> Iterator[Frame]:
@@ -42,21 +47,48 @@ class FileSource:
         with self._open() as container:
             stream = self._video_stream(container)
             self.rate = _rate(stream)
-            yield from self._read(container, stream, Timeline(self.rate))
+            timeline = Timeline(self.rate)
+            # AVI has no presentation times, and FFmpeg's guesses are disordered where there are B-frames.
+            use_dts = container.format.name == "avi"
+            for index, picture in enumerate(self._decode(container, stream)):
+                captured_at = self._clock.now()
+                pts_s = timeline.place(_seconds(picture, picture.dts if use_dts else picture.pts))
+                yield Frame(self.name, index, pts_s, captured_at, to_square(picture, self._geometry))
+
+    def pictures(self) -> Iterator[av.VideoFrame]:
+        """What `frames()` gives, as decoded and neither cropped nor converted; the same errors."""
+        with self._open() as container:
+            yield from self._decode(container, self._video_stream(container))
+
+    def count_packets(self) -> int:
+        """Number of pictures by the packets that hold one, without decoding: seldom wrong, yet no promise."""
+        with self._open() as container:
+            packets = container.demux(self._video_stream(container))
+            try:
+                return sum(packet.size > 0 and not packet.is_discard for packet in packets)
+            except av.error.FFmpegError as error:
+                raise self._error(f"cannot be read to its end ({error.strerror})") from error
 
     def close(self) -> None:
         """Ask the reading thread to end at its next packet; only that thread may touch the container."""
         self._closing.set()
 
     def _open(self) -> InputContainer:
-        if not self._path.exists():
+        if self._content is None and not self._path.exists():
             raise self._error("no such file")
-        if self._path.is_file() and self._path.stat().st_size == 0:
+        if self._size() == 0:
             raise self._error("the file is empty")
+        where = f"file:{self._path}" if self._content is None else io.BytesIO(self._content)
         try:
-            return av.open(f"file:{self._path}", options={"max_pixels": str(MAX_PIXELS)})
+            return av.open(where, "r", options={"max_pixels": str(MAX_PIXELS)})
         except av.error.FFmpegError as error:
             raise self._error(f"not a video that can be read ({error.strerror})") from error
+
+    def _size(self) -> int | None:
+        """Bytes of the video; None where it is no regular file."""
+        if self._content is not None:
+            return len(self._content)
+        return self._path.stat().st_size if self._path.is_file() else None
 
     def _video_stream(self, container: InputContainer) -> VideoStream:
         if container.format.name in NOT_VIDEO or not container.streams.video:
@@ -71,21 +103,16 @@ class FileSource:
         stream.codec_context.thread_count = 1
         return stream
 
-    def _read(self, container: InputContainer, stream: VideoStream, timeline: Timeline) -> Iterator[Frame]:
+    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
         pictures = Pictures(container, stream, self._closing)
-        # AVI has no presentation times, and FFmpeg's guesses are disordered where there are B-frames.
-        use_dts = container.format.name == "avi"
-        for index, picture in enumerate(pictures):
-            captured_at = self._clock.now()
-            pts_s = timeline.place(_seconds(picture, picture.dts if use_dts else picture.pts))
-            yield Frame(self.name, index, pts_s, captured_at, to_square(picture, self._geometry))
+        yield from pictures
         if not self._closing.is_set():
             self._check_end(pictures, stream)
 
     def _check_end(self, pictures: Pictures, stream: VideoStream) -> None:
         if pictures.broken:
             raise self._error(f"{pictures.damage}; {pictures.decoded} frames were read")
-        if _cut_short(stream, self._path):
+        if _cut_short(stream, self._size()):
             raise self._error(f"the file is cut short; {pictures.decoded} frames were read")
         if pictures.decoded == 0:
             raise self._error("holds no frame that can be decoded")
@@ -121,10 +148,10 @@ def _rate(stream: VideoStream) -> float:
     return FALLBACK_RATE
 
 
-def _cut_short(stream: VideoStream, path: Path) -> bool:
+def _cut_short(stream: VideoStream, num_bytes: int | None) -> bool:
     """Whether the index knows of packets behind the end of the file: FFmpeg ends there without a word."""
     index = stream.index_entries
-    if not len(index) or not path.is_file():
+    if not len(index) or num_bytes is None:
         return False
     last = index[len(index) - 1]
-    return last.pos + last.size > path.stat().st_size
+    return last.pos + last.size > num_bytes

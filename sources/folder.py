@@ -29,8 +29,12 @@ class _Found:
 
     def name(self, detail: int) -> str:
         """Without suffix, with it, or the whole path: as much as it takes to be unique."""
-        text = str((self.relative.with_suffix(""), self.relative, self.path)[detail])
-        return os.fsencode(text).decode("utf-8", "backslashreplace")
+        return printable(str((self.relative.with_suffix(""), self.relative, self.path)[detail]))
+
+
+def printable(path: str) -> str:
+    """The text of a path; bytes in it that are no text are spelled out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def find_videos(paths: Sequence[Path], pattern: str | None = None) -> list[VideoFile]:
@@ -58,11 +62,12 @@ def _under(path: Path, pattern: str | None) -> Iterator[_Found]:
     if not path.is_dir():
         what = "is neither a file nor a folder" if path.exists() else "no such file or folder"
         raise ConfigError(f"{path}: {what}")
-    inside = (file.relative_to(path) for file in _files(path))
+    inside = (file.relative_to(path) for file in visible_files(path))
     yield from (_Found(path / file, file) for file in sorted(inside) if _chosen(file, pattern))
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def visible_files(folder: Path) -> Iterator[Path]:
+    """Every regular file below `folder` that is not hidden, nor in a hidden folder, in no order."""
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         visible = (Path(parent, name) for name in files if not name.startswith("."))

@@ -17,25 +17,28 @@ PLANAR = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yu
 LUMA_WEIGHTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593)}
 BT601 = (0.299, 0.114)
 FULL_RANGE = 2
+CENTRE = 0.5
 
 Box = tuple[slice, slice]
 
 
-def to_square(frame: av.VideoFrame, geometry: FrameGeometry) -> Pixels:
+def to_square(frame: av.VideoFrame, geometry: FrameGeometry, along: float = CENTRE) -> Pixels:
     """Crop, resize, convert and turn one decoded picture: uint8 [S, S, 3], RGB.
 
+    `along`, 0 to 1, moves the crop along the longer side of the picture as stored, from left or top to
+    right or bottom; across that side it stays in the centre.
     Resizing the Y, U and V planes first and converting the small square afterwards costs a tenth
     of converting the whole picture, and any matrix and range then come for free.
     """
     planar = frame.format.name in PLANAR and min(frame.width, frame.height) >= 2
-    square = _from_planes(frame, geometry) if planar else _from_rgb(frame, geometry)
+    square = _from_planes(frame, geometry, along) if planar else _from_rgb(frame, geometry, along)
     quarters = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(square, quarters)) if quarters else square
 
 
-def _from_planes(frame: av.VideoFrame, geometry: FrameGeometry) -> Pixels:
+def _from_planes(frame: av.VideoFrame, geometry: FrameGeometry, along: float) -> Pixels:
     full = frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj")
-    top, left, side = _centre(frame, geometry, align=2)
+    top, left, side = _crop(frame, geometry, along, align=2)
     planes = []
     for index in range(3):
         plane = _plane(frame, index)
@@ -46,16 +49,22 @@ def _from_planes(frame: av.VideoFrame, geometry: FrameGeometry) -> Pixels:
     return _uint8(cv2.transform(cv2.merge(planes), matrix))
 
 
-def _from_rgb(frame: av.VideoFrame, geometry: FrameGeometry) -> Pixels:
+def _from_rgb(frame: av.VideoFrame, geometry: FrameGeometry, along: float) -> Pixels:
     pixels = _uint8(frame.to_ndarray(format="rgb24"))
-    top, left, side = _centre(frame, geometry, align=1)
+    top, left, side = _crop(frame, geometry, along, align=1)
     return _resize(pixels[_box(top, side), _box(left, side)], geometry.input_size)
 
 
-def _centre(frame: av.VideoFrame, geometry: FrameGeometry, align: int) -> tuple[int, int, int]:
+def _crop(frame: av.VideoFrame, geometry: FrameGeometry, along: float, align: int) -> tuple[int, int, int]:
+    """Top, left and side of the crop, in multiples of `align` pixels."""
     height, width = frame.height, frame.width
     side = max(align, round(min(height, width) * geometry.crop_pct) // align * align)
-    return (height - side) // 2 // align * align, (width - side) // 2 // align * align, side
+    down, across = (along, CENTRE) if height > width else (CENTRE, along)
+    return _start(height - side, down, align), _start(width - side, across, align), side
+
+
+def _start(room: int, along: float, align: int) -> int:
+    return int(room * along) // align * align
 
 
 def _box(start: int, size: int) -> slice:

@@ -17,6 +17,7 @@ from sources import file as file_room
 from sources.base import FrameGeometry
 from sources.clips import ClipAssembler, ClipSettings
 from sources.file import FileSource, estimate_frames
+from sources.geometry import to_square
 from sources.writer import write_video
 from tests.data import ROOT, shared_data
 
@@ -259,3 +260,38 @@ def test_memory_stays_flat_over_a_long_video(tmp_path: Path) -> None:
             early = resident_bytes()
     # 2100 more frames of 150 KB would be 316 MB.
     assert resident_bytes() - early < 16e6
+
+
+def test_pictures_are_those_that_frames_shows(video: Path) -> None:
+    shown = [to_square(picture, FrameGeometry(32)) for picture in source(video).pictures()]
+    assert np.array_equal(np.stack(shown), np.stack([frame.pixels for frame in read(video)]))
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+def test_a_video_in_memory_reads_like_one_on_disk(video: Path, tmp_path: Path, kind: str) -> None:
+    path = remux(video, tmp_path / f"again.{kind}")
+    held = FileSource(Path("absent.mp4"), "name", FrameGeometry(32), ManualClock(5.0), path.read_bytes())
+    assert [frame.pixels.sum() for frame in held.frames()] == [frame.pixels.sum() for frame in read(path)]
+    assert held.count_packets() == 60
+
+
+@pytest.mark.parametrize(("content", "named"), [(b"", "empty"), (b"hello" * 100, "not a video")])
+def test_bytes_that_are_no_video_are_one_error_naming_them(content: bytes, named: str) -> None:
+    held = FileSource(Path("in.zip/a.mp4"), "name", FrameGeometry(32), ManualClock(), content)
+    for reading in (held.frames, held.pictures):
+        with pytest.raises(SourceError, match=f"in.zip/a.mp4: .*{named}"):
+            next(iter(reading()))
+
+
+def test_bytes_cut_between_two_packets_are_noticed(video: Path, tmp_path: Path) -> None:
+    path = remux(video, tmp_path / "whole.mp4", movflags="faststart")
+    with av.open(str(path)) as container:
+        entry = container.streams.video[0].index_entries[40]
+    cut = path.read_bytes()[: entry.pos]
+    with pytest.raises(SourceError, match="cut short; 40 frames"):
+        list(FileSource(path, "name", FrameGeometry(32), ManualClock(), cut).pictures())
+
+
+@pytest.mark.parametrize("path", VIDEOS, ids=lambda path: path.name)
+def test_real_videos_hold_as_many_pictures_as_packets(path: Path) -> None:
+    assert source(path).count_packets() == sum(1 for _ in source(path).pictures())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pipeline.errors import ConfigError
 from pipeline.items import Pixels
 from sources.base import FrameGeometry
-from sources.geometry import PLANAR, to_square
+from sources.geometry import PLANAR, _crop, to_square
 from tests.data import shared_data
 
 BT601, BT709, LIMITED, FULL = 5, 1, 1, 2
@@ -98,3 +98,25 @@ def test_a_rotation_flag_turns_a_real_picture(name: str) -> None:
 def test_a_geometry_that_makes_no_sense_is_refused(size: int, crop: float) -> None:
     with pytest.raises(ConfigError):
         FrameGeometry(size, crop)
+
+
+@pytest.mark.parametrize("form", ["yuv444p", "rgb24"])
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_crop_moves_along_the_longer_side_from_end_to_end(form: str, upright: bool) -> None:
+    thirds = np.repeat(np.uint8([40, 120, 200]), 60)
+    pixels = np.broadcast_to(thirds[None, :, None], (60, 180, 3))
+    frame = encoded(pixels.swapaxes(0, 1) if upright else pixels, form)
+    for along, shade in [(0.0, 40), (0.5, 120), (1.0, 200)]:
+        square = to_square(frame, FrameGeometry(20), along)
+        assert difference(square, np.full((20, 20, 3), shade, np.uint8)) <= 3
+
+
+@given(st.integers(2, 70), st.integers(2, 70), st.floats(0.05, 1.0), st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_a_crop_stays_inside_the_picture_wherever_it_is_moved(
+    h: int, w: int, crop: float, along: float
+) -> None:
+    frame = av.VideoFrame.from_ndarray(np.full((h, w, 3), 90, np.uint8), format="rgb24")
+    top, left, side = _crop(frame, FrameGeometry(8, crop), along, align=1)
+    assert 0 <= top <= h - side
+    assert 0 <= left <= w - side
