@@ -103,6 +103,12 @@ def test_a_class_that_the_model_lacks_is_told_even_outside_the_subset(tmp_path: 
         opened(tmp_path, ("dog",), limit=1)
 
 
+def test_a_limit_takes_from_every_class_and_leaves_their_indices(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{label}/{index}.jpg" for label in ("cat", "cow", "dog") for index in range(9)))
+    assert [each.class_id for each in opened(tmp_path, limit=6)] == [0, 0, 1, 1, 2, 2]
+    assert [each.class_id for each in opened(tmp_path, limit=1, seed=4)] in ([0], [1], [2])
+
+
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_of_nothing_is_refused(tmp_path: Path, limit: int) -> None:
     with pytest.raises(ConfigError, match=f"limit of {limit} examples"):

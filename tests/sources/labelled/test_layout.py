@@ -73,7 +73,8 @@ def test_two_splits_side_by_side_are_refused(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["", "in/"])
 def test_a_table_inside_names_files_beside_it_or_from_the_top(kind: str, tmp_path: Path, folder: str) -> None:
-    content = files(f"{folder}v/1.mp4", "w/2.mp4") | {f"{folder}val.csv": b"v/1.mp4 jump\nw/2.mp4 run"}
+    table = b"./v/1.mp4 jump\nv/../w/2.mp4 run"
+    content = files(f"{folder}v/1.mp4", "w/2.mp4") | {f"{folder}val.csv": table}
     path = laid_out(kind, tmp_path, content)
     assert found(path) == sorted([(f"{folder}v/1.mp4", "jump"), ("w/2.mp4", "run")])
 

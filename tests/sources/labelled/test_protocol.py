@@ -45,9 +45,9 @@ def test_clips_begin_evenly_within_one_frame(protocol: Protocol, num_frames: int
 
 
 def test_ten_clips_of_a_ten_second_video() -> None:
-    positions = Protocol.parse("10x1").positions(250, 16)
-    assert positions[:, 0].tolist() == [0, 21, 42, 63, 84, 105, 126, 147, 168, 189]
-    assert positions[-1].tolist() == list(range(189, 250, 4))
+    positions = Protocol.parse("10x1").positions(260, 16)
+    assert positions[:, 0].tolist() == [0, 22, 44, 66, 88, 111, 133, 155, 177, 199]
+    assert positions[-1].tolist() == list(range(199, 260, 4))
 
 
 def test_a_short_video_repeats_its_last_frame() -> None:

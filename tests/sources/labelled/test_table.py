@@ -52,6 +52,8 @@ def test_any_text_gives_rows_or_one_error_of_ours(text: str) -> None:
         "a/1.mp4\tjump\r\nb 2.MKV\trun\r\n",
         "\ufeffpath label\na/1.mp4 jump\nb 2.MKV run",
         "index,File Name,class_index,label\n0,a/1.mp4,7,jump\n1,b 2.MKV,8,run",
+        "name,wnid,index\na/1.mp4,jump,7\nb 2.MKV,run,8",
+        "index,image_path\njump,a/1.mp4\nrun,b 2.MKV",
         'split, video, label\nval, "a/1.mp4", jump\nval, "b 2.MKV", run',
     ],
 )

@@ -2,6 +2,7 @@ import gc
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -79,6 +80,16 @@ def test_a_wrong_count_of_packets_does_not_move_the_views(
     right = views(example, SMALL, 4, Protocol(3))
     monkeypatch.setattr(FileSource, "count_packets", lambda self: told)
     assert np.array_equal(views(example, SMALL, 4, Protocol(3)), right)
+
+
+def test_a_video_that_grows_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = video(tmp_path / "a.mp4", shades(50))
+    pictures, lengths = FileSource.pictures, iter([40, 45])
+    monkeypatch.setattr(FileSource, "pictures", lambda self: islice(pictures(self), next(lengths)))
+    with pytest.raises(SourceError, match=r"a\.mp4: gave 40 frames, then 45"):
+        views(example, SMALL, 4, Protocol(3))
 
 
 def test_a_count_in_the_header_is_not_believed(tmp_path: Path) -> None:
