@@ -135,6 +135,7 @@ def _videomae(size: str) -> Architecture:
         norm="fc_norm",
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
+        crop_pct=1.0,
     )
 
 

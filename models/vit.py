@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.digest import weights_digest
 from models.embedding import PatchEmbed, sine_positions
-from models.labels import IMAGENET_CLASSES, imagenet_labels
+from models.labels import default_labels
 from models.layer import NORM_EPS, Layer
 from models.linear import Linear
 from models.merging import Tokens
@@ -92,9 +92,7 @@ class SplitViT(nn.Module):
     @property
     def labels(self) -> tuple[str, ...] | None:
         """Names of the classes in order, where they are known."""
-        if self.spec.labels is None and self.clip_frames == 1 and self.num_classes == IMAGENET_CLASSES:
-            return imagenet_labels()
-        return self.spec.labels
+        return self.spec.labels or default_labels(self.clip_frames, self.num_classes)
 
     @property
     def device(self) -> torch.device:
