@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from models.checkpoints import Checkpoint, adapt, fetch_pretrained, load_into, read_checkpoint
+from models.checkpoints import Checkpoint, adapt, load_into
+from models.hub import fetch_checkpoint, is_hub_id
 from models.initial import initialise
 from models.packing import pack
 from models.registry import get_architecture
 from models.vit import DType, SplitViT
+from models.weight_files import read_checkpoint
 
 SHIPPED = Path(__file__).parent / "weights"
 RANDOM_SEED = 0
@@ -28,9 +30,10 @@ def create_model(
 ) -> SplitViT:
     """A model in eval mode, without gradients, ready to serve in `dtype` on `device`.
 
-    `weights` is a .safetensors, .pth or .pt file, "pretrained" (timm's hub), "random" (the same in
-    every process), or None: the weights that ship with the model, or else random ones. Without
-    `num_classes` the head in the file decides. Raises ModelError for whatever does not fit.
+    `weights` is a .safetensors, .pth, .pt or .bin file, a hub id ("hf:OWNER/NAME", "timm:NAME"),
+    "pretrained" (timm's own for this model), "random" (the same in every process), or None: the
+    weights that ship with the model, or else random ones. Without `num_classes` the head in the
+    file decides. Raises ModelError for whatever does not fit.
     """
     checkpoint = _checkpoint(name, weights)
     if checkpoint is None:
@@ -51,9 +54,9 @@ def _shipped(name: str) -> Path:
 
 
 def _checkpoint(name: str, weights: str | Path | None) -> Checkpoint | None:
-    get_architecture(name)
+    spec = get_architecture(name)
     if weights is None and ships_weights(name):
         return read_checkpoint(_shipped(name))
     if weights is None or weights == "random":
         return None
-    return fetch_pretrained(name) if weights == "pretrained" else read_checkpoint(Path(weights))
+    return fetch_checkpoint(str(weights), spec) if is_hub_id(str(weights)) else read_checkpoint(Path(weights))

@@ -1,12 +1,15 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
 
-from models import build_model, create_model
+from models import SplitViT, build_model, create_model, hub
 from models.create import SHIPPED
+from models.registry import get_architecture
 from pipeline.errors import ModelError
 
 
@@ -46,33 +49,37 @@ def test_none_takes_the_shipped_weights_or_else_random_ones() -> None:
     assert create_model("vit_tiny_patch16_224").id == create_model("vit_tiny_patch16_224", "random").id
 
 
-def test_pretrained_weights_come_from_timm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pretrained_weights_are_those_that_timm_publishes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     published = timm.create_model("vit_tiny_patch16_224")
-    asked: list[tuple[str, bool]] = []
+    save_file(published.state_dict(), tmp_path / "model.safetensors")
+    asked: set[str] = set()
 
-    def fetch(name: str, pretrained: bool) -> torch.nn.Module:
-        asked.append((name, pretrained))
-        return published
+    def download(repo: str, filename: str) -> Path | None:
+        asked.add(repo)
+        return tmp_path / filename if (tmp_path / filename).exists() else None
 
-    monkeypatch.setattr(timm, "create_model", fetch)
+    monkeypatch.setattr(hub, "download", download)
     model = create_model("vit_tiny_patch16_224", "pretrained")
-    assert asked == [("vit_tiny_patch16_224", True)]
+    assert asked == {timm.get_pretrained_cfg("vit_tiny_patch16_224").hf_hub_id}
     assert torch.equal(model.head.weight, published.head.weight)
 
 
 def test_no_network_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(name: str, pretrained: bool) -> torch.nn.Module:
+    def download(repo: str, filename: str) -> Path | None:
         raise OSError("no route to host\nmore")
 
-    monkeypatch.setattr(timm, "create_model", fetch)
+    monkeypatch.setattr(hub, "download", download)
     with pytest.raises(
-        ModelError, match=r"vit_tiny_patch16_224: cannot be fetched \(no route to host\); give a file"
+        ModelError,
+        match=r"vit_tiny_patch16_224: .* cannot be fetched \(no route to host\); give a local file",
     ):
         create_model("vit_tiny_patch16_224", "pretrained")
 
 
 def test_models_that_timm_has_not_cannot_be_fetched() -> None:
-    with pytest.raises(ModelError, match="motions: there are none"):
+    with pytest.raises(ModelError, match="timm:motions: timm publishes no such weights; give a local file"):
         create_model("motions", "pretrained")
 
 
@@ -81,3 +88,13 @@ def test_imagenet_classes_have_names_and_others_none() -> None:
     assert labels is not None
     assert (len(labels), labels[0]) == (1000, "tench, Tinca tinca")
     assert create_model("vit_tiny_patch16_224", "random", num_classes=10).labels is None
+
+
+@pytest.mark.parametrize("name", ["videomae_base_patch16_16x224", "mae_st_vit_large_patch16_16x224"])
+def test_kinetics_classes_have_names_and_others_none(name: str) -> None:
+    spec = get_architecture(name)
+    with torch.device("meta"):
+        labels = SplitViT(spec).labels
+        assert SplitViT(spec.with_classes(174)).labels is None
+    assert labels is not None
+    assert (len(labels), labels[7]) == (400, "arranging flowers")
