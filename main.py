@@ -2,7 +2,6 @@
 
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,36 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads; bu
 
 import typer
 
+from commands.options import (
+    Cloud,
+    Codec,
+    Codecs,
+    DeviceOnly,
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    Hop,
+    Levels,
+    MaxLoss,
+    Model,
+    Patience,
+    PixelsStay,
+    Policy,
+    PriorMbps,
+    ProfileOption,
+    PruningOption,
+    Rate,
+    SlaMs,
+    Slowdown,
+    Split,
+    Strict,
+    Stride,
+    Threads,
+    Tolerance,
+    TopK,
+    Verbose,
+    Weights,
+)
 from commands.runtime import guarded, set_up_logging
 
 if TYPE_CHECKING:
@@ -24,130 +53,8 @@ app = typer.Typer(
 )
 
 
-class Dtype(StrEnum):
-    """Number formats of the layers."""
-
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    INT8 = "int8"
-
-
 PAPER_SETUP = Path(__file__).parent / "configs" / "paper.yaml"
 SEVERAL = frozenset({"--traces", "--policies", "--source"})
-PLANNING = "How plans are chosen"
-BY_HAND = "One plan for every clip"
-
-Model = Annotated[str, typer.Option("--model", help="Model name; see docs/models.md.")]
-Weights = Annotated[
-    str | None,
-    typer.Option("--weights", help="A .safetensors or .pth file, 'pretrained' (timm's hub) or 'random'."),
-]
-DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format of the layers.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of the model.")]
-TopK = Annotated[int, typer.Option("--top-k", min=1, help="How many classes a record lists.")]
-Verbose = Annotated[
-    int, typer.Option("-v", "--verbose", count=True, help="Say what happens; -vv every detail.")
-]
-Cloud = Annotated[str | None, typer.Option("--cloud", help="Where the cloud listens: ws://host:port.")]
-Policy = Annotated[
-    str | None,
-    typer.Option(
-        "--policy",
-        help="Who plans: janus+, janus, device-only, cloud-only or mixed. [janus+]",
-        rich_help_panel=PLANNING,
-    ),
-]
-Levels = Annotated[
-    Path | None,
-    typer.Option(
-        "--levels", help="Measured accuracy of prunings and codecs (YAML).", rich_help_panel=PLANNING
-    ),
-]
-Tolerance = Annotated[
-    float,
-    typer.Option(
-        "--accuracy-tolerance",
-        min=0,
-        max=1,
-        help="Levels this close count as equal, and the fastest of them is taken.",
-        rich_help_panel=PLANNING,
-    ),
-]
-MaxLoss = Annotated[
-    float | None,
-    typer.Option(
-        "--max-accuracy-loss",
-        min=0,
-        max=1,
-        help="Go no further below the best level; needs --levels.",
-        rich_help_panel=PLANNING,
-    ),
-]
-PixelsStay = Annotated[
-    bool,
-    typer.Option("--pixels-stay", help="Never send pixels (no split 0).", rich_help_panel=PLANNING),
-]
-Codecs = Annotated[
-    str | None,
-    typer.Option("--codecs", help="Codecs to choose from: png,jpeg:90,int8+zstd.", rich_help_panel=PLANNING),
-]
-ProfileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--profile",
-        help="Latency profile of this machine. [measured at the first start]",
-        rich_help_panel=PLANNING,
-    ),
-]
-PriorMbps = Annotated[
-    float,
-    typer.Option("--prior-mbps", help="Bandwidth to expect before any was seen.", rich_help_panel=PLANNING),
-]
-Slowdown = Annotated[
-    float,
-    typer.Option("--emulate-slowdown", min=1, help="Pretend that this device is so many times slower."),
-]
-PruningOption = Annotated[
-    str | None,
-    typer.Option(
-        "--pruning", help="none, exponential:A, uniform:R, falling:M or rising:M.", rich_help_panel=BY_HAND
-    ),
-]
-Split = Annotated[
-    int | None,
-    typer.Option(
-        "--split",
-        help="Cut after this layer; 0 all in the cloud, N + 1 all on the device. [middle]",
-        rich_help_panel=BY_HAND,
-    ),
-]
-Codec = Annotated[
-    str | None,
-    typer.Option(
-        "--codec",
-        help="raw, png, jpeg:Q or h264:CRF at split 0, else float32, float16, int8 or int4, with +zstd, "
-        "+lz4 or +lzw. [int8+zstd; at split 0 h264:23, for images jpeg:90]",
-        rich_help_panel=BY_HAND,
-    ),
-]
-DeviceOnly = Annotated[
-    bool,
-    typer.Option("--device-only", help="Run all layers here; needs no cloud.", rich_help_panel=BY_HAND),
-]
-Stride = Annotated[int, typer.Option("--stride", min=1, help="Take every n-th frame of the source.")]
-Hop = Annotated[
-    int | None,
-    typer.Option("--hop", min=1, help="Frames between the starts of two clips. [no gap, no overlap]"),
-]
-Rate = Annotated[
-    float | None, typer.Option("--rate", help="Frames a second to resample to. [the source's own]")
-]
-Patience = Annotated[float, typer.Option("--patience", help="Seconds to wait for a cloud that went away.")]
-SlaMs = Annotated[float | None, typer.Option("--sla-ms", help="Latency promise; a clip above it is 'late'.")]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit with 1 unless clips admitted = records written.")
-]
 
 
 @app.command()
@@ -383,6 +290,88 @@ def profile(
         return run(settings, output, ProfileRequest(quick, least_tokens, most_tokens))
 
     sys.exit(guarded(work))
+
+
+@app.command()
+def evaluate(
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            help="A folder with one sub-folder a class, a CSV of path and label, a zip of either, or "
+            "pattern:motions?seed=1&clips=400.",
+        ),
+    ],
+    model: Model = "motions",
+    weights: Weights = None,
+    dtype: DtypeOption = Dtype.FLOAT32,
+    device: DeviceOption = "cpu",
+    threads: Threads = 2,
+    protocol: Annotated[
+        str, typer.Option("--protocol", help="Views of a video: clips in time x crops, such as 10x1.")
+    ] = "10x1",
+    stride: Annotated[int, typer.Option("--stride", min=1, help="A clip takes every n-th frame.")] = 4,
+    prunings: Annotated[
+        str | None, typer.Option("--prunings", help="uniform:8,exponential:0.3,... [twelve of them]")
+    ] = None,
+    codecs: Annotated[
+        str | None,
+        typer.Option("--codecs", help="png,jpeg:90,int8+zstd,... or none. [all that the scheduler uses]"),
+    ] = None,
+    splits: Annotated[
+        str | None, typer.Option("--splits", help="Where tokens cross: 3,6,9. [the quarters of the depth]")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="So many examples at most, alike from each class.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which examples --limit takes.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Keep every answer (JSON lines), for --resume.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what --output holds.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Discard what --output holds.")] = False,
+    levels: Annotated[
+        Path | None, typer.Option("--levels", help="Write the level file that the scheduler reads (YAML).")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Draw accuracy against work and against bytes.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, help="Clips run at once. [as make 3200 tokens]")
+    ] = None,
+    cloud: Cloud = None,
+    patience: Patience = 30.0,
+    verbose: Verbose = 0,
+) -> None:
+    """Measure what prunings and codecs cost a model in accuracy, here or through a cloud."""
+    set_up_logging(verbose)
+
+    def work() -> int:
+        from commands.evaluate import EvaluateRequest, run
+        from commands.evaluation.cells import listed, listed_splits
+        from commands.evaluation.data import Data
+        from sources.labelled import Protocol
+
+        settings = _device_settings(
+            model={"name": model, "weights": weights, "dtype": dtype, "device": device, "threads": threads},
+            link={"url": cloud, "patience_s": patience},
+        )
+        request = EvaluateRequest(
+            data=Data(data, Protocol.parse(protocol, stride), limit, seed),
+            prunings=() if prunings is None else tuple(prunings.split(",")),
+            codecs=None if codecs is None else listed(codecs),
+            splits=listed_splits(splits),
+            output=output,
+            resume=resume,
+            overwrite=overwrite,
+            levels=levels,
+            html=html,
+            batch=batch,
+        )
+        return run(settings, request)
+
+    goes_on = "" if output is None else f"; {output} holds all answers so far, --resume goes on"
+    sys.exit(guarded(work, f"interrupted{goes_on}"))
 
 
 @app.command()

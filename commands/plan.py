@@ -171,11 +171,16 @@ def _codecs(plan: PlanSettings, model: SplitViT, device: Profile, cloud: Profile
     if plan.policy not in (None, JANUS_PLUS):
         return PAPER_CODECS
     known = device.codecs.keys() & cloud.codecs.keys()
-    pixels = PIXELS_CODECS + (CLIP_CODECS if model.clip_frames > 1 else ())
+    own = default_codecs(model)
     return Codecs(
-        tuple(name for name in TOKENS_CODECS if name in known),
-        tuple(name for name in pixels if name in known),
+        tuple(name for name in own.tokens if name in known),
+        tuple(name for name in own.pixels if name in known),
     )
+
+
+def default_codecs(model: SplitViT) -> Codecs:
+    """The codecs that janus+ chooses from unless it is told which."""
+    return Codecs(TOKENS_CODECS, PIXELS_CODECS + (CLIP_CODECS if model.clip_frames > 1 else ()))
 
 
 def _split(settings: PlanSettings, model: SplitViT) -> int:

@@ -40,10 +40,15 @@ class Path:
 
 def motion_sequence(seed: int, index: int, frames: int = 16, size: int = 64) -> tuple[str, Pixels]:
     """Label and pixels of the `index`-th clip of `seed`; every block of eight has every label once."""
+    label = motion_label(seed, index)
+    return label, motion_clip(np.random.default_rng((seed, 1, index)), label, frames, size)
+
+
+def motion_label(seed: int, index: int) -> str:
+    """The label of the `index`-th clip of `seed`, without drawing it."""
     block, place = divmod(index, len(LABELS))
     order = np.random.default_rng((seed, 0, block)).permutation(len(LABELS))
-    label = LABELS[order[place]]
-    return label, motion_clip(np.random.default_rng((seed, 1, index)), label, frames, size)
+    return LABELS[int(order[place])]
 
 
 def motion_clip(rng: np.random.Generator, label: str, frames: int = 16, size: int = 64) -> Pixels:

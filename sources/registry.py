@@ -51,19 +51,24 @@ def _unique(stem: str, names: set[str]) -> str:
     return name
 
 
-def _pattern(
-    spec: str, name: Callable[[str], str], geometry: FrameGeometry, clip_frames: int, clock: Clock
-) -> Source:
+def parse_pattern(spec: str) -> PatternOptions:
+    """The options of a pattern's spec; ConfigError for another pattern, or for options it lacks."""
     kind, _, query = spec.removeprefix(PATTERN).partition("?")
     if kind not in PATTERNS:
         raise ConfigError(f"source {spec!r}: there is no pattern {kind!r}, only {', '.join(PATTERNS)}")
     try:
-        options = PatternOptions.model_validate(dict(parse_qsl(query, strict_parsing=bool(query))))
+        return PatternOptions.model_validate(dict(parse_qsl(query, strict_parsing=bool(query))))
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise ConfigError(f"source {spec!r}: {wrong}") from None
     except ValueError:
         raise ConfigError(f"source {spec!r}: write options as pattern:{kind}?fps=8&seed=0&clips=20") from None
+
+
+def _pattern(
+    spec: str, name: Callable[[str], str], geometry: FrameGeometry, clip_frames: int, clock: Clock
+) -> Source:
+    options = parse_pattern(spec)
     return PatternSource(
         name("pattern"),
         seed=options.seed,

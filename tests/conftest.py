@@ -6,6 +6,9 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, settings
 
+# One thread a worker: tests run beside each other, and two that wait for each other are slower than one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # How fast a machine draws and runs examples is no property of the code.
 settings.register_profile("janus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("janus")

@@ -48,6 +48,19 @@ def middle_splits(num_layers: int) -> tuple[int, ...]:
     return tuple(sorted({max(1, num_layers * quarter // 4) for quarter in (1, 2, 3)}))
 
 
+def listed(text: str | None) -> tuple[str, ...]:
+    """The parts of a list with commas; "none" alone and no text at all are empty."""
+    return () if text in (None, "none") else tuple(part.strip() for part in (text or "").split(","))
+
+
+def listed_splits(text: str | None) -> tuple[int, ...]:
+    """The numbers of a list with commas; ConfigError for what is no number."""
+    try:
+        return tuple(map(int, listed(text)))
+    except ValueError:
+        raise ConfigError(f"splits {text!r}: write numbers of layers, such as 3,6,9") from None
+
+
 def _ways(codec: str, splits: Sequence[int]) -> list[tuple[str, int]]:
     if get_codec(codec).kind == "pixels":
         return [(codec, PIXELS_SPLIT)]

@@ -29,7 +29,8 @@ def prunings_table(summary: Summary, title: str) -> Table:
 
 def codecs_table(summary: Summary) -> Table:
     """Each pruning with each codec; a row that another one beats in accuracy, work and bytes says so."""
-    table = _table("With codecs", CODEC_COLUMNS)
+    splits = next((", ".join(map(str, row.by_split)) for row in summary.rows if row.kind == "tokens"), "")
+    table = _table(f"With codecs{f', tokens after layer {splits}' if splits else ''}", CODEC_COLUMNS)
     for pruning, rows in groupby((row for row in summary.rows if row.codec), key=lambda row: row.pruning):
         table.add_row(f"[bold]{pruning}[/]")
         for row in rows:
@@ -39,7 +40,7 @@ def codecs_table(summary: Summary) -> Table:
 
 
 def _cells(row: Row) -> list[str]:
-    splits = ", ".join(f"{split}: {accuracy * 100:.1f}" for split, accuracy in row.by_split.items())
+    splits = " ".join(f"{accuracy * 100:.1f}" for accuracy in row.by_split.values())
     return [
         row.codec or "",
         f"{row.num_bytes / 1000:.1f}",
@@ -54,11 +55,11 @@ def _share(share: Share) -> str:
     if share.value is None:
         return "-"
     low, high = share.interval
-    return f"{share.value * 100:.1f} [dim]({low * 100:.1f}-{high * 100:.1f})[/]"
+    return f"{share.value * 100:.1f} [dim]({low * 100:.0f}-{high * 100:.0f})[/]"
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True)
+    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for column in columns:
-        table.add_column(column, no_wrap=column in ("pruning", "codec"))
+        table.add_column(column, no_wrap=True)
     return table

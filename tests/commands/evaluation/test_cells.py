@@ -1,6 +1,6 @@
 import pytest
 
-from commands.evaluation.cells import Cell, grid, middle_splits
+from commands.evaluation.cells import Cell, grid, listed, listed_splits, middle_splits
 from pipeline.errors import ConfigError
 from scheduling.pruning import none, uniform
 
@@ -28,3 +28,12 @@ def test_a_codec_that_is_none_is_refused():
 @pytest.mark.parametrize(("layers", "splits"), [(12, (3, 6, 9)), (24, (6, 12, 18)), (1, (1,)), (2, (1,))])
 def test_tokens_are_measured_at_the_quarters_of_the_depth(layers, splits):
     assert middle_splits(layers) == splits
+
+
+def test_lists_are_written_with_commas():
+    assert listed("png, jpeg:90") == ("png", "jpeg:90")
+    assert listed(None) == listed("none") == ()
+    assert listed_splits("3,6") == (3, 6)
+    assert listed_splits(None) == ()
+    with pytest.raises(ConfigError, match="such as 3,6,9"):
+        listed_splits("3,x")

@@ -1,0 +1,131 @@
+"""Options that several verbs share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Dtype(StrEnum):
+    """Number formats of the layers."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    INT8 = "int8"
+
+
+PLANNING = "How plans are chosen"
+BY_HAND = "One plan for every clip"
+
+Model = Annotated[str, typer.Option("--model", help="Model name; see docs/models.md.")]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", help="A .safetensors or .pth file, 'pretrained' (timm's hub) or 'random'."),
+]
+DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format of the layers.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of the model.")]
+TopK = Annotated[int, typer.Option("--top-k", min=1, help="How many classes a record lists.")]
+Verbose = Annotated[
+    int, typer.Option("-v", "--verbose", count=True, help="Say what happens; -vv every detail.")
+]
+Cloud = Annotated[str | None, typer.Option("--cloud", help="Where the cloud listens: ws://host:port.")]
+Policy = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        help="Who plans: janus+, janus, device-only, cloud-only or mixed. [janus+]",
+        rich_help_panel=PLANNING,
+    ),
+]
+Levels = Annotated[
+    Path | None,
+    typer.Option(
+        "--levels", help="Measured accuracy of prunings and codecs (YAML).", rich_help_panel=PLANNING
+    ),
+]
+Tolerance = Annotated[
+    float,
+    typer.Option(
+        "--accuracy-tolerance",
+        min=0,
+        max=1,
+        help="Levels this close count as equal, and the fastest of them is taken.",
+        rich_help_panel=PLANNING,
+    ),
+]
+MaxLoss = Annotated[
+    float | None,
+    typer.Option(
+        "--max-accuracy-loss",
+        min=0,
+        max=1,
+        help="Go no further below the best level; needs --levels.",
+        rich_help_panel=PLANNING,
+    ),
+]
+PixelsStay = Annotated[
+    bool,
+    typer.Option("--pixels-stay", help="Never send pixels (no split 0).", rich_help_panel=PLANNING),
+]
+Codecs = Annotated[
+    str | None,
+    typer.Option("--codecs", help="Codecs to choose from: png,jpeg:90,int8+zstd.", rich_help_panel=PLANNING),
+]
+ProfileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--profile",
+        help="Latency profile of this machine. [measured at the first start]",
+        rich_help_panel=PLANNING,
+    ),
+]
+PriorMbps = Annotated[
+    float,
+    typer.Option("--prior-mbps", help="Bandwidth to expect before any was seen.", rich_help_panel=PLANNING),
+]
+Slowdown = Annotated[
+    float,
+    typer.Option("--emulate-slowdown", min=1, help="Pretend that this device is so many times slower."),
+]
+PruningOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pruning", help="none, exponential:A, uniform:R, falling:M or rising:M.", rich_help_panel=BY_HAND
+    ),
+]
+Split = Annotated[
+    int | None,
+    typer.Option(
+        "--split",
+        help="Cut after this layer; 0 all in the cloud, N + 1 all on the device. [middle]",
+        rich_help_panel=BY_HAND,
+    ),
+]
+Codec = Annotated[
+    str | None,
+    typer.Option(
+        "--codec",
+        help="raw, png, jpeg:Q or h264:CRF at split 0, else float32, float16, int8 or int4, with +zstd, "
+        "+lz4 or +lzw. [int8+zstd; at split 0 h264:23, for images jpeg:90]",
+        rich_help_panel=BY_HAND,
+    ),
+]
+DeviceOnly = Annotated[
+    bool,
+    typer.Option("--device-only", help="Run all layers here; needs no cloud.", rich_help_panel=BY_HAND),
+]
+Stride = Annotated[int, typer.Option("--stride", min=1, help="Take every n-th frame of the source.")]
+Hop = Annotated[
+    int | None,
+    typer.Option("--hop", min=1, help="Frames between the starts of two clips. [no gap, no overlap]"),
+]
+Rate = Annotated[
+    float | None, typer.Option("--rate", help="Frames a second to resample to. [the source's own]")
+]
+Patience = Annotated[float, typer.Option("--patience", help="Seconds to wait for a cloud that went away.")]
+SlaMs = Annotated[float | None, typer.Option("--sla-ms", help="Latency promise; a clip above it is 'late'.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit with 1 unless clips admitted = records written.")
+]

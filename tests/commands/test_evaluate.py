@@ -1,0 +1,108 @@
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from commands import evaluate
+from commands.evaluation.timing import forward_ms
+from commands.profiling.rounds import Rounds
+from main import app
+from scheduling.levels import parse_levels
+from sources.motions import motion_sequence
+from sources.writer import write_video
+from tests.commands.processes import cloud, only_line
+
+DATA = ("--threads", 1, "--data", "pattern:motions?seed=6&clips=8")
+SMALL = (*DATA, "--prunings", "uniform:6", "--codecs", "jpeg:60,int8+zstd")
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """Times are measured in `benchmarks/`, not in tests."""
+    rounds = Rounds(least=1, most=1, seconds=0)
+    monkeypatch.setattr(evaluate, "forward_ms", lambda *args: forward_ms(*args, rounds))
+
+
+def run(*arguments):
+    return CliRunner(env={"COLUMNS": "150"}).invoke(app, ["evaluate", *map(str, arguments)])
+
+
+def test_one_command_measures_and_writes_what_the_scheduler_reads(tmp_path):
+    levels, html, output = tmp_path / "levels.yaml", tmp_path / "a" / "front.html", tmp_path / "answers.jsonl"
+    result = run(*SMALL, "--levels", levels, "--html", html, "--output", output)
+    assert result.exit_code == 0, result.output
+    assert "8 examples of pattern:motions" in result.stdout
+    for part in ("none", "uniform:6", "jpeg:60", "int8+zstd", "tokens after layer 3, 6, 9", "100.0 (68-100)"):
+        assert part in result.stdout, part
+    found = parse_levels(yaml.safe_load(levels.read_text()), "levels", "motions", 12, 129)
+    assert {(str(level.pruning), level.codec) for level in found} == {
+        (pruning, codec) for pruning in ("none", "uniform:6") for codec in (None, "jpeg:60", "int8+zstd")
+    }
+    assert "plotly" in html.read_text()
+    assert len(output.read_text().splitlines()) == 9
+
+
+def test_an_evaluation_that_was_killed_goes_on_to_the_same_end(tmp_path):
+    whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
+    assert run(*SMALL, "--batch", 4, "--output", whole).exit_code == 0
+    lines = whole.read_bytes().splitlines(keepends=True)
+    broken.write_bytes(b"".join(lines[:5]) + lines[5][:40])
+    assert run(*SMALL, "--batch", 4, "--output", broken, "--resume").exit_code == 0
+    assert broken.read_bytes() == whole.read_bytes()
+    again = run(*SMALL, "--output", broken)
+    assert again.exit_code == 2
+    assert "--resume" in only_line(again.stderr)
+
+
+def test_what_cannot_be_read_is_counted_named_and_exit_status_1(tmp_path):
+    label, frames = motion_sequence(3, 0, 40, 64)
+    (tmp_path / label).mkdir()
+    write_video(tmp_path / label / "good.mp4", frames, 25)
+    (tmp_path / label / "bad.mp4").write_bytes(b"no video")
+    result = run(
+        "--threads", 1, "--data", tmp_path, "--protocol", "2x1", "--codecs", "none", "--prunings", "uniform:6"
+    )
+    assert result.exit_code == 1
+    assert "bad.mp4" in result.stderr
+    assert "1 of 2 examples could not be evaluated" in result.stderr
+    assert "1 examples" in result.stdout
+    assert "With codecs" not in result.stdout
+
+
+def best_classes(line):
+    answer = json.loads(line)
+    return answer["name"], [ids[0] for ids in answer["best"]]
+
+
+def test_through_a_cloud_it_says_the_same(tmp_path):
+    here, there = tmp_path / "here.jsonl", tmp_path / "there.jsonl"
+    assert run(*SMALL, "--output", here).exit_code == 0
+    with cloud() as (_, url):
+        result = run(*SMALL, "--output", there, "--cloud", url)
+    assert result.exit_code == 0, result.output
+    best = [sorted(map(best_classes, path.read_text().splitlines()[1:])) for path in (here, there)]
+    assert best[0] == best[1]
+    assert json.loads(there.read_text().splitlines()[0])["where"] == url
+
+
+WRONG = {
+    "data that are missing": (["--data", "missing"], "missing"),
+    "a pattern that is none": (["--data", "pattern:waves"], "only motions"),
+    "a pruning that is none": (["--prunings", "top:3"], "top:3"),
+    "a codec that is none": (["--codecs", "gzip"], "gzip"),
+    "a split that is none": (["--splits", "3,x"], "3,6,9"),
+    "a split beyond the model": (["--splits", "13"], "layer 1 to 12"),
+    "a protocol that is none": (["--protocol", "ten"], "10x1"),
+    "levels that cannot be written": (["--levels", "."], "is a folder"),
+    "a model without weights": (["--model", "vit_tiny_patch16_224"], "--weights"),
+    "a resume of nothing": (["--resume"], "--output"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "named"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_input_is_one_line_and_status_2(arguments, named):
+    result = run(*SMALL, *arguments)
+    assert result.exit_code == 2, result.output
+    assert named in only_line(result.stderr)
+    assert result.stdout == ""
