@@ -70,8 +70,6 @@ def download(repo: str, filename: str) -> Path | None:
         get_hf_file_metadata(hf_hub_url(repo, filename), timeout=TIMEOUT_S)
     except EntryNotFoundError:
         return None
-    except RepositoryNotFoundError:
-        raise
     except Unreachable:
         cached = {name: try_to_load_from_cache(repo, name) for name in (filename, *WEIGHTS)}
         if not any(isinstance(path, str) for path in cached.values()):
