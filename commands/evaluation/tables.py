@@ -8,8 +8,9 @@ from rich.table import Table
 from commands.evaluation.scores import Share
 from commands.evaluation.summary import Row, Summary
 
-PRUNING_COLUMNS = ("pruning", "tokens left", "work %", "ms", "top-1 %", "top-5 %", "same %")
-CODEC_COLUMNS = ("codec", "KB", "top-1 %", "top-5 %", "same %", "by split %", "")
+SHARES = ("top-1 %", "top-5 %", "same %")
+PRUNING_COLUMNS = ("pruning", "left", "work", "ms", *SHARES)
+CODEC_COLUMNS = ("codec", "KB", *SHARES, "by split %", "")
 
 
 def prunings_table(summary: Summary, title: str) -> Table:
@@ -51,15 +52,15 @@ def _cells(row: Row) -> list[str]:
 
 
 def _share(share: Share) -> str:
-    """A percentage and the 95 % interval around it."""
+    """A percentage and half the width of its 95 % interval."""
     if share.value is None:
         return "-"
     low, high = share.interval
-    return f"{share.value * 100:.1f} [dim]({low * 100:.0f}-{high * 100:.0f})[/]"
+    return f"{share.value * 100:.1f} [dim]±{(high - low) * 50:.1f}[/]"
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:
     table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for column in columns:
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, no_wrap=column != "by split %")
     return table

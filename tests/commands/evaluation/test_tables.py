@@ -11,7 +11,7 @@ def test_tables_say_what_was_measured_and_how_far_to_trust_it():
         console.print(prunings_table(summary, "motions"), codecs_table(summary))
     text = shown.get()
     for part in (
-        "96.0 (90-98)",
+        "96.0 ±4.1",
         "uniform:6",
         "6.0",
         "94.0 90.0",
