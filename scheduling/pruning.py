@@ -27,12 +27,24 @@ def uniform(r: float, num_layers: int, num_tokens: int) -> Pruning:
 
 def falling(most: float, num_layers: int, num_tokens: int) -> Pruning:
     """From `most` tokens in the first layer in a straight line down to 0 in the last."""
-    return Pruning("falling", most, feasible(_ramp(most, num_layers)[::-1], num_tokens))
+    return Pruning("falling", most, feasible(_straight(most, 0, num_layers), num_tokens))
 
 
 def rising(most: float, num_layers: int, num_tokens: int) -> Pruning:
     """From 0 tokens in the first layer in a straight line up to `most` in the last."""
-    return Pruning("rising", most, feasible(_ramp(most, num_layers), num_tokens))
+    return Pruning("rising", most, feasible(_straight(0, most, num_layers), num_tokens))
+
+
+def late(spared: float, r: float, num_layers: int, num_tokens: int) -> Pruning:
+    """Nothing in the first `spared` layers, `r` tokens in each of the others."""
+    first = min(round(spared), num_layers)
+    wish = [0] * first + [round(r)] * (num_layers - first)
+    return Pruning(f"late:{spared:g}", r, feasible(wish, num_tokens))
+
+
+def ramp(first: float, last: float, num_layers: int, num_tokens: int) -> Pruning:
+    """From `first` tokens in the first layer in a straight line to `last` in the last."""
+    return Pruning(f"ramp:{first:g}", last, feasible(_straight(first, last, num_layers), num_tokens))
 
 
 def alpha_max(num_layers: int, num_tokens: int) -> float:
@@ -68,45 +80,65 @@ def _exponential_wish(alpha: float, num_layers: int) -> list[int]:
     return [math.floor(2 ** (alpha * (num_layers - layer))) for layer in range(1, num_layers + 1)]
 
 
-def _ramp(most: float, num_layers: int) -> list[int]:
-    return [round(most * layer / max(1, num_layers - 1)) for layer in range(num_layers)]
+def _straight(first: float, last: float, num_layers: int) -> list[int]:
+    steps = max(1, num_layers - 1)
+    return [round((first * (steps - layer) + last * layer) / steps) for layer in range(num_layers)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    make: Callable[[float, int, int], Pruning]
-    parameter: str
+    make: Callable[..., Pruning]
+    parameters: tuple[str, ...]
+
+    def usage(self, name: str) -> str:
+        return ":".join([name, *(f"<{parameter}>" for parameter in self.parameters)])
 
 
+ALPHA = "alpha"
+SPARED = "layers spared"
+EACH = "tokens a layer"
+FIRST = "tokens in the first layer"
+LAST = "tokens in the last layer"
 RULES = {
-    "exponential": _Rule(exponential, "alpha"),
-    "uniform": _Rule(uniform, "tokens a layer"),
-    "falling": _Rule(falling, "tokens in the first layer"),
-    "rising": _Rule(rising, "tokens in the last layer"),
+    "exponential": _Rule(exponential, (ALPHA,)),
+    "uniform": _Rule(uniform, (EACH,)),
+    "falling": _Rule(falling, (FIRST,)),
+    "rising": _Rule(rising, (LAST,)),
+    "late": _Rule(late, (SPARED, EACH)),
+    "ramp": _Rule(ramp, (FIRST, LAST)),
 }
 
 
 def parse_pruning(spec: str, num_layers: int, num_tokens: int) -> Pruning:
-    """The pruning that a text such as "none", "exponential:0.2" or "uniform:8" names.
+    """The pruning that a text such as "none", "exponential:0.2" or "ramp:8:28" names.
 
-    Raises ConfigError for an unknown rule or a parameter that is no number from 0 up.
+    Raises ConfigError for an unknown rule, too many or too few parameters, or one that is no number from
+    0 to what the model bears.
     """
-    name, _, parameter = spec.partition(":")
+    name, *texts = spec.split(":")
     if spec == "none":
         return none(num_layers, num_tokens)
     rule = RULES.get(name)
     if rule is None:
-        known = ", ".join(f"{name}:<{rule.parameter}>" for name, rule in RULES.items())
+        known = ", ".join(rule.usage(name) for name, rule in RULES.items())
         raise ConfigError(f"pruning {spec!r} is unknown; choose none, {known}")
-    return rule.make(_parameter(spec, parameter, name, num_layers, num_tokens), num_layers, num_tokens)
+    if len(texts) != len(rule.parameters):
+        raise ConfigError(f"pruning {spec!r}: is written {rule.usage(name)}")
+    values = [
+        _value(spec, text, parameter, num_layers, num_tokens)
+        for text, parameter in zip(texts, rule.parameters, strict=True)
+    ]
+    return rule.make(*values, num_layers, num_tokens)
 
 
-def _parameter(spec: str, text: str, name: str, num_layers: int, num_tokens: int) -> float:
-    most = alpha_max(num_layers, num_tokens) if name == "exponential" else float(num_tokens)
+def _value(spec: str, text: str, parameter: str, num_layers: int, num_tokens: int) -> float:
+    most = {ALPHA: alpha_max(num_layers, num_tokens), SPARED: float(num_layers)}.get(
+        parameter, float(num_tokens)
+    )
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 <= value <= most:
-        raise ConfigError(f"pruning {spec!r}: {RULES[name].parameter} must be a number from 0 to {most:g}")
+        raise ConfigError(f"pruning {spec!r}: {parameter} must be a number from 0 to {most:g}")
     return value

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,10 @@ from scheduling.pruning import (
     falling,
     feasible,
     is_feasible,
+    late,
     none,
     parse_pruning,
+    ramp,
     rising,
     uniform,
 )
@@ -34,6 +37,8 @@ token_counts = st.integers(1, 2000)
         (falling(24, 12, 197), 53),
         (rising(24, 12, 197), 53),
         (rising(32, 12, 197), 19),
+        (late(5, 16, 12, 197), 85),
+        (ramp(8, 28, 12, 197), 10),
     ],
 )
 def test_tokens_left_are_those_that_were_measured(pruning, tokens_left):
@@ -82,21 +87,82 @@ def test_falling_is_rising_backwards_while_tokens_last():
     assert falling(24, 12, 400).removed == rising(24, 12, 400).removed[::-1]
 
 
+@given(layer_counts, token_counts, st.integers(0, 40), st.floats(0, 64))
+def test_late_is_uniform_behind_the_layers_that_it_spares(num_layers, num_tokens, spared, r):
+    spared = min(spared, num_layers)
+    behind = uniform(r, num_layers - spared, num_tokens).removed
+    assert late(spared, r, num_layers, num_tokens).removed == (0,) * spared + behind
+
+
+@given(st.integers(2, 40), token_counts, st.floats(0, 64), st.floats(0, 64))
+def test_a_ramp_starts_and_ends_where_it_was_told_while_tokens_last(num_layers, num_tokens, first, last):
+    plenty = 300 * num_layers
+    removed = ramp(first, last, num_layers, plenty).removed
+    assert (removed[0], removed[-1]) == (round(first), round(last))
+    steps = [after - before for before, after in pairwise(removed)]
+    assert max(steps) - min(steps) <= 2
+    assert is_feasible(ramp(first, last, num_layers, num_tokens).removed, num_layers, num_tokens)
+
+
+@given(st.integers(2, 40), token_counts, st.integers(0, 64))
+def test_the_rules_of_one_parameter_are_special_ramps(num_layers, num_tokens, r):
+    def removed(rule, *parameters):
+        return rule(*parameters, num_layers, num_tokens).removed
+
+    assert removed(ramp, r, r) == removed(uniform, r) == removed(late, 0, r)
+    assert removed(ramp, 0, r) == removed(rising, r)
+    assert removed(ramp, r, 0) == removed(falling, r)
+
+
 def test_infeasible_removals_are_recognised():
     assert not is_feasible((100, 0), 2, 197)
     assert not is_feasible((0,), 2, 197)
     assert not is_feasible((-1, 0), 2, 197)
 
 
-@pytest.mark.parametrize("spec", ["none", "exponential:0.2", "uniform:8", "falling:24", "rising:32"])
+SPECS = ["none", "exponential:0.2", "uniform:8", "falling:24", "rising:32", "late:5:16", "ramp:8:28"]
+
+
+@pytest.mark.parametrize("spec", SPECS)
 def test_a_pruning_reads_back_from_its_own_text(spec):
-    assert str(parse_pruning(spec, 12, 197)) == spec
+    pruning = parse_pruning(spec, 12, 197)
+    assert str(pruning) == spec
+    assert parse_pruning(str(pruning), 12, 197) == pruning
+
+
+@given(layer_counts, st.integers(64, 2000), st.integers(0, 64), st.integers(0, 64))
+def test_two_parameters_survive_printing(num_layers, num_tokens, one, other):
+    spared = min(one, num_layers)
+    for pruning in (late(spared, other, num_layers, num_tokens), ramp(one, other, num_layers, num_tokens)):
+        assert parse_pruning(str(pruning), num_layers, num_tokens) == pruning
 
 
 @pytest.mark.parametrize(
     "spec",
-    ["", "None", "uniform", "uniform:", "uniform:x", "uniform:-1", "uniform:nan", "exponential:9", "top:3"],
+    [
+        *("", "None", "uniform:", "uniform:x", "uniform:-1", "uniform:nan", "exponential:9", "top:3"),
+        *("late:13:4", "late:x:4", "late:3:", "ramp:8:198", "ramp:inf:8"),
+    ],
 )
 def test_a_wrong_spec_says_what_would_be_right(spec):
     with pytest.raises(ConfigError, match=r"choose none, exponential|must be a number from 0 to"):
         parse_pruning(spec, 12, 197)
+
+
+@pytest.mark.parametrize(
+    ("spec", "right"),
+    [
+        ("uniform", "uniform:<tokens a layer>"),
+        ("uniform:8:3", "uniform:<tokens a layer>"),
+        ("late:3", "late:<layers spared>:<tokens a layer>"),
+        ("ramp:1:2:3", "ramp:<tokens in the first layer>:<tokens in the last layer>"),
+    ],
+)
+def test_a_rule_with_too_few_or_too_many_parameters_shows_how_it_is_written(spec, right):
+    with pytest.raises(ConfigError, match=f"^pruning '{spec}': is written {right}$"):
+        parse_pruning(spec, 12, 197)
+
+
+def test_an_unknown_rule_is_answered_with_all_that_are_known():
+    with pytest.raises(ConfigError, match=r"exponential:<alpha>, .*, ramp:<tokens in the first layer>:<tok"):
+        parse_pruning("top:3", 12, 197)
