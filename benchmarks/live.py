@@ -30,6 +30,7 @@ from commands.profiling.cache import read_profile
 from commands.traces import read_trace
 from pipeline.items import Pixels
 from scheduling.emulation import slowed
+from scheduling.families import default_prunings
 from scheduling.policies import Choice, Codecs, make_policy
 from scheduling.simulation import Run, simulate
 from scheduling.traces import Trace
@@ -165,7 +166,8 @@ def oracle(to: Setting, trace: Trace, offset_s: float, clips: int) -> list[str]:
     far = read_profile(to.profile)
     near = slowed(far, to.slowdown)
     pixels = tuple(name for name in LOSSY if name in far.codecs)
-    choice = Choice(near, far, Codecs(TOKENS, pixels), pixels_stay=to.pixels_stay, prunings=30)
+    codecs = Codecs(TOKENS, pixels)
+    choice = Choice(near, far, codecs, pixels_stay=to.pixels_stay, family=default_prunings)
     run = Run(trace, to.sla_ms, trace.rtt_ms_at(0, 30.0), clairvoyant=True)
     played = simulate(make_policy("oracle", choice), run)
     outcomes = [outcome for outcome in played if outcome.ready_s >= offset_s][:clips]

@@ -16,6 +16,7 @@ from models.create import ships_weights
 from pipeline.errors import ConfigError
 from pipeline.items import Plan
 from scheduling.emulation import slowed
+from scheduling.families import default_prunings
 from scheduling.levels import Level, parse_levels
 from scheduling.policies import JANUS_PLUS, Choice, Codecs, FixedPolicy, ScheduledPolicy, make_policy
 from scheduling.profile import Profile, parse_profile
@@ -74,6 +75,7 @@ class Setup:
             pixels_stay=plan.pixels_stay,
             rescue_margin_ms=RESCUE_MARGIN_MS,
             prunings=prunings,
+            family=default_prunings,
         )
         return make_policy(plan.policy or JANUS_PLUS, choice)
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ConfigError
 from pipeline.items import Pruning
+from scheduling.families import thinned
 from scheduling.profile import Name, Text
 from scheduling.pruning import ALPHA_STEP, alpha_max, exponential, none, parse_pruning
 
@@ -39,7 +40,7 @@ class Levels:
     def unmeasured(
         cls, prunings: Sequence[Pruning], codecs: Iterable[str | None], tolerance: float = TOLERANCE
     ) -> Self:
-        """The paper's order: `prunings` as given, light to heavy, and for each the codecs by fidelity.
+        """Without measurements: `prunings` as given, light to heavy, and for each the codecs by fidelity.
 
         With any `tolerance` the codecs down to jpeg:95 count as equal: on hundreds of images they move
         top-1 by less than its standard error, though jpeg:95 changes one answer in twenty to ten.
@@ -108,9 +109,7 @@ def exponential_prunings(num_layers: int, num_tokens: int, most: int | None = No
         pruning = exponential(round(step * ALPHA_STEP, 2), num_layers, num_tokens)
         if pruning.removed != found[-1].removed:
             found.append(pruning)
-    if most is None or len(found) <= most:
-        return found
-    return [found[round(index * (len(found) - 1) / max(1, most - 1))] for index in range(most)]
+    return thinned(found, most)
 
 
 def most_uniform(num_layers: int, num_tokens: int) -> int:

@@ -1,6 +1,6 @@
 """Policies: who decides the plan of a clip."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.errors import ConfigError
@@ -15,6 +15,8 @@ from scheduling.splitting import split_points
 JANUS_PLUS = "janus+"
 POLICIES = (JANUS_PLUS, "janus", "device-only", "cloud-only", "mixed")
 ORACLE = "oracle"
+
+Family = Callable[[int, int, int | None], list[Pruning]]
 
 
 class FixedPolicy:
@@ -84,8 +86,9 @@ class Codecs:
 class Choice:
     """What a policy is made from: the two machines, what may be used, and where the model may be cut.
 
-    `levels` None means the paper's order. Levels within `tolerance` (a fraction of accuracy) count as
-    equal. With `pixels_stay` nothing is sent at split 0.
+    `levels` None means the prunings of `family` in its own order, for janus+; the paper's policies keep the
+    paper's. Levels within `tolerance` (a fraction of accuracy) count as equal. With `pixels_stay` nothing is
+    sent at split 0.
     """
 
     device: Profile
@@ -98,11 +101,16 @@ class Choice:
     rescue_margin_ms: float | None = None
     k: int = 5
     prunings: int | None = None
+    family: Family = exponential_prunings
 
     def splits(self) -> tuple[int, ...]:
         """Where the model may be cut."""
         points = split_points(self.device.num_layers, self.k)
         return points[1:] if self.pixels_stay else points
+
+    def light_to_heavy(self) -> list[Pruning]:
+        """The family's prunings for this model."""
+        return self.family(self.device.num_layers, self.device.num_tokens, self.prunings)
 
     def exponential(self) -> list[Pruning]:
         """Janus's prunings for this model."""
@@ -144,7 +152,7 @@ def _levels(choice: Choice) -> Levels:
         return Levels.measured(choice.levels, choice.tolerance, choice.max_accuracy_loss)
     if choice.max_accuracy_loss is not None:
         raise ConfigError("--max-accuracy-loss needs measured accuracies; name a level file with --levels")
-    return Levels.unmeasured(choice.exponential(), (None, *choice.codecs.every), choice.tolerance)
+    return Levels.unmeasured(choice.light_to_heavy(), (None, *choice.codecs.every), choice.tolerance)
 
 
 def _single(codecs: Codecs) -> tuple[str | None, ...]:

@@ -11,6 +11,7 @@ from configs.settings import DeviceSettings, ModelSettings, PlanSettings
 from models.registry import get_architecture
 from pipeline.errors import ConfigError, ModelError
 from pipeline.items import Moment
+from scheduling.families import default_prunings
 from scheduling.policies import POLICIES
 from tests.commands.machines import profile_for
 from transport.codecs import codec_names, get_codec
@@ -196,6 +197,19 @@ def test_pixels_that_stay_are_never_sent(model, name):
 def test_a_cloud_without_a_profile_is_no_use_to_a_policy_that_may_send(model):
     with pytest.raises(ConfigError, match=r"sent no profile of itself; .*--split"):
         policy_of(model, None)
+
+
+def prunings_of(policy):
+    return {candidate.pruning for candidate in policy.scheduler.table.candidates}
+
+
+def test_janus_plus_merges_along_the_measured_front_and_the_papers_policy_by_its_own_rule(model):
+    front = default_prunings(model.num_layers, model.num_tokens)
+    assert prunings_of(policy_of(model)) == set(front)
+    assert {pruning.name for pruning in prunings_of(policy_of(model, policy="janus"))} == {
+        "none",
+        "exponential",
+    }
 
 
 LEVELS = """

@@ -106,6 +106,23 @@ def test_a_limit_on_the_loss_needs_measured_accuracies():
         make_policy("janus+", choice(max_accuracy_loss=0.02))
 
 
+def test_only_janus_plus_and_the_oracle_follow_a_family_of_prunings():
+    def family(num_layers, num_tokens, most):
+        return [NO_PRUNING, STRONGEST][:most]
+
+    for name in ("janus+", ORACLE):
+        assert {candidate.pruning for candidate in candidates(name, family=family)} == {NO_PRUNING, STRONGEST}
+        assert {candidate.pruning for candidate in candidates(name, family=family, prunings=1)} == {
+            NO_PRUNING
+        }
+    assert candidates("janus", family=family) == candidates("janus")
+
+
+@pytest.mark.parametrize("name", ["janus", "janus+", ORACLE])
+def test_without_a_family_the_prunings_are_the_papers(name):
+    assert {candidate.pruning.name for candidate in candidates(name)} == {"none", "exponential"}
+
+
 def test_only_so_many_prunings_are_tried_as_are_asked_for():
     assert len({candidate.pruning for candidate in candidates("janus+", prunings=4)}) == 4
 
