@@ -7,22 +7,23 @@ from scheduling.pruning import alpha_max, exponential, late, none, ramp, uniform
 
 # The front of agreement against work on a ViT of 12 layers and 197 tokens (docs/pruning.md), light to heavy.
 LAYERS, TOKENS = 12, 197
-LATE = ((8, 16), (8, 24), (6, 16), (6, 20), (5, 16), (5, 20), (4, 16), (3, 16), (3, 20))
-RAMP = ((8, 24), (8, 28), (12, 20), (12, 28), (16, 20))
+LATE = ((8, 16), (6, 16), (5, 16), (5, 20), (5, 24), (3, 16), (3, 20))
+RAMP = ((8, 24), (12, 20), (12, 28), (20, 12), (24, 8), (24, 16), (32, 0), (32, 8))
 EVALUATED_LATE = ((6, 16), (5, 20), (3, 16))
-EVALUATED_RAMP = ((8, 24), (8, 28), (12, 28))
+EVALUATED_RAMP = ((8, 24), (12, 20), (12, 28))
 EVALUATED_UNIFORM = (6, 10, 14)
 EVALUATED_ALPHAS = (0.56, 0.83)  # of the largest alpha: 0.3 and 0.45 where that is 0.54
 
 
 def default_prunings(num_layers: int, num_tokens: int, most: int | None = None) -> list[Pruning]:
-    """None, then the front that was measured, each pruning with less work than the one before; at most
-    `most` of them, evenly chosen, ends included.
+    """None, then the front that was measured, each pruning with less work than the one before, as far as
+    Janus's own go; at most `most` of them, evenly chosen, ends included.
 
     Other models merge in the same shares of their layers and of their tokens a layer.
     """
     found = [none(num_layers, num_tokens)]
-    for pruning in (*_late(LATE, num_layers, num_tokens), *_ramps(RAMP, num_layers, num_tokens)):
+    front = [*_late(LATE, num_layers, num_tokens), *_ramps(RAMP, num_layers, num_tokens)]
+    for pruning in (*front, exponential(alpha_max(num_layers, num_tokens), num_layers, num_tokens)):
         if work(pruning, num_tokens) < work(found[-1], num_tokens):
             found.append(pruning)
     return thinned(found, most)

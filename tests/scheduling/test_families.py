@@ -31,15 +31,21 @@ def test_every_pruning_is_feasible_and_reads_back_from_its_own_text(num_layers, 
 
 @pytest.mark.parametrize(("num_layers", "num_tokens"), SHAPES)
 def test_models_of_every_size_merge_the_same_shares(num_layers, num_tokens):
-    works = [work(pruning, num_tokens) for pruning in default_prunings(num_layers, num_tokens)]
-    measured = [work(pruning, 197) for pruning in default_prunings(12, 197)]
+    works = [work(pruning, num_tokens) for pruning in default_prunings(num_layers, num_tokens)[:-1]]
+    measured = [work(pruning, 197) for pruning in default_prunings(12, 197)[:-1]]
     assert works == pytest.approx(measured, abs=0.04)
+
+
+@given(layer_counts, token_counts)
+def test_the_heaviest_is_no_more_work_than_the_papers(num_layers, num_tokens):
+    ours, papers = default_prunings(num_layers, num_tokens), exponential_prunings(num_layers, num_tokens)
+    assert work(ours[-1], num_tokens) <= work(papers[-1], num_tokens)
 
 
 @pytest.mark.parametrize(("num_layers", "num_tokens"), SHAPES)
 def test_the_lighter_half_leaves_the_first_layers_alone(num_layers, num_tokens):
     light = [p for p in default_prunings(num_layers, num_tokens) if work(p, num_tokens) > 0.8]
-    assert len(light) >= 5
+    assert len(light) == 5
     assert all(pruning.removed[: num_layers // 4] == (0,) * (num_layers // 4) for pruning in light)
 
 
