@@ -27,7 +27,7 @@ from configs.settings import DeviceSettings
 from models import SplitViT
 from pipeline.clock import SystemClock
 from pipeline.items import Pruning
-from scheduling.levels import exponential_prunings
+from scheduling.families import evaluate_prunings
 from scheduling.pruning import none, parse_pruning
 
 TOKENS_AT_ONCE = 3200
@@ -131,7 +131,7 @@ def _prunings(request: EvaluateRequest, model: SplitViT) -> list[Pruning]:
     """The prunings asked for, or the default ones; the unmerged model is always among them."""
     layers, tokens = model.num_layers, model.num_tokens
     asked = [parse_pruning(spec, layers, tokens) for spec in request.prunings]
-    return list(dict.fromkeys([none(layers, tokens), *(asked or exponential_prunings(layers, tokens, 12))]))
+    return list(dict.fromkeys([none(layers, tokens), *(asked or evaluate_prunings(layers, tokens))]))
 
 
 def _cells(request: EvaluateRequest, model: SplitViT, prunings: Sequence[Pruning]) -> list[Cell]:

@@ -21,7 +21,10 @@ BY_HAND = "One plan for every clip"
 Model = Annotated[str, typer.Option("--model", help="Model name; see docs/models.md.")]
 Weights = Annotated[
     str | None,
-    typer.Option("--weights", help="A .safetensors or .pth file, 'pretrained' (timm's hub) or 'random'."),
+    typer.Option(
+        "--weights",
+        help="A .safetensors or .pth file, hf:OWNER/NAME, timm:NAME, 'pretrained' (timm's) or 'random'.",
+    ),
 ]
 DtypeOption = Annotated[Dtype, typer.Option("--dtype", help="Number format of the layers.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
@@ -92,7 +95,9 @@ Slowdown = Annotated[
 PruningOption = Annotated[
     str | None,
     typer.Option(
-        "--pruning", help="none, exponential:A, uniform:R, falling:M or rising:M.", rich_help_panel=BY_HAND
+        "--pruning",
+        help="none, exponential:A, uniform:R, falling:M, rising:M, late:K:R or ramp:A:B.",
+        rich_help_panel=BY_HAND,
     ),
 ]
 Split = Annotated[

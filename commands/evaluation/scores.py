@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from commands.evaluation.answers import Answer
 from commands.evaluation.cells import Cell
-from pipeline.items import Pruning
 
 Z95 = 1.959964
 TOP5 = 5
@@ -73,9 +72,3 @@ def _score(cell: Cell, position: int, answers: Sequence[Answer]) -> Score:
         top5=Share(sum(truth in ids[:TOP5] for ids, truth in truths), len(truths)),
         num_bytes=sum(answer.num_bytes[position] for answer in answers) / max(1, len(answers)),
     )
-
-
-def work(pruning: Pruning, num_tokens: int) -> float:
-    """Tokens that enter a layer, in the mean over the layers, as a fraction of the unmerged model's."""
-    layers = len(pruning.removed)
-    return sum(pruning.tokens_after(num_tokens, layer) for layer in range(layers)) / (layers * num_tokens)

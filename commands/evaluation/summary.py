@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from commands.evaluation.scores import Score, Share, work
+from commands.evaluation.scores import Score, Share
 from pipeline.items import Pruning
+from scheduling.families import work
 from transport.codecs import get_codec
 
 TOP1, AGREEMENT = "top1", "agreement"

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from commands.evaluation.answers import Answer
 from commands.evaluation.cells import Cell
-from commands.evaluation.scores import Share, scores, work
-from scheduling.pruning import none, uniform
+from commands.evaluation.scores import Share, scores
+from scheduling.pruning import none
 
 PLAIN, CODED = Cell(none(12, 129)), Cell(none(12, 129), "int8", 6)
 
@@ -44,8 +44,3 @@ def test_an_interval_holds_its_share_and_shrinks_with_what_was_shown(drawn):
 )
 def test_the_interval_is_wilsons(share, interval):
     assert share.interval == pytest.approx(interval, abs=2e-4)
-
-
-def test_work_is_the_mean_of_what_enters_the_layers():
-    assert work(none(12, 197), 197) == 1.0
-    assert work(uniform(14, 12, 197), 197) == pytest.approx(1 - 14 * 5.5 / 197)
