@@ -1,6 +1,7 @@
 """From what was asked for on the command line to who chooses the plans."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from scheduling.pruning import parse_pruning
 from transport.codecs import get_codec
 from transport.untrusted import one_line
 
+log = logging.getLogger(__name__)
+
 TOKENS_CODEC = "int8+zstd"
 CLIP_CODEC = "h264:23"
 IMAGE_CODEC = "jpeg:90"
@@ -46,7 +49,7 @@ class Setup:
     settings: DeviceSettings
     model: SplitViT
     profile: Profile | None = None
-    levels: tuple[Level, ...] | None = None
+    levels: Sequence[Level] | None = None
 
     @property
     def needs_cloud(self) -> bool:
@@ -69,7 +72,7 @@ class Setup:
             device=self.profile,
             cloud=far,
             codecs=_codecs(plan, self.model, self.profile, far),
-            levels=self.levels,
+            levels=None if self.levels is None else _priced(self.levels, far),
             tolerance=plan.accuracy_tolerance,
             max_accuracy_loss=plan.max_accuracy_loss,
             pixels_stay=plan.pixels_stay,
@@ -105,8 +108,10 @@ def set_up(settings: DeviceSettings) -> Setup:
         return Setup(settings, model)
     for codec in plan.codecs:
         get_codec(codec)
-    levels = None if plan.levels is None else tuple(read_levels(plan.levels, model))
+    levels = None if plan.levels is None else read_levels(plan.levels, model)
     profile = load_or_make(model, settings.model, settings.profile)
+    if levels is not None:
+        levels = _priced(levels, profile)
     setup = Setup(settings, model, slowed(profile, settings.slowdown), levels)
     setup.policy(profile.model_dump(mode="json"), prunings=2)  # what is wrong comes out before a cloud is met
     return setup
@@ -162,6 +167,19 @@ def fixed_policy(settings: PlanSettings, model: SplitViT) -> FixedPolicy:
     codec = settings.codec or _default_codec(split, model)
     _require_kind(codec, split, model)
     return FixedPolicy(Plan(pruning, split, codec), model.num_layers)
+
+
+def _priced(levels: Sequence[Level], profile: Profile) -> list[Level]:
+    """The levels whose codec `profile` knows the price of; what is left out is said. ConfigError where
+    that is all."""
+    lacking = sorted({level.codec for level in levels if level.codec is not None} - profile.codecs.keys())
+    priced = [level for level in levels if level.codec not in lacking]
+    known = f"the profile of {profile.machine.host} has {', '.join(sorted(profile.codecs))}"
+    if not priced:
+        raise ConfigError(f"every level is of a codec without a price ({', '.join(lacking)}): {known}")
+    if lacking:
+        log.warning("levels of %s are left out: %s", ", ".join(lacking), known)
+    return priced
 
 
 def _codecs(plan: PlanSettings, model: SplitViT, device: Profile, cloud: Profile) -> Codecs:

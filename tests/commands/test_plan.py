@@ -223,6 +223,23 @@ levels:
 """
 
 
+def test_a_level_whose_codec_has_no_price_is_left_out_and_said(model, unmeasured, tmp_path, caplog):
+    path = tmp_path / "levels.yaml"
+    text = LEVELS.replace("h264:23", "h264:30").replace('8", codec: int8+zstd', '8", codec: png')
+    path.write_text(text)
+    setup = set_up(settings_for(levels=path))
+    assert [level.codec for level in setup.levels] == ["int8+zstd", "png"]
+    assert caplog.text.count("levels of h264:30 are left out: the profile of box has") == 1
+    cloud = profile_for(model, 0.1).model_dump(mode="json")
+    del cloud["codecs"]["int8+zstd"]
+    candidates = setup.policy(cloud).scheduler.table.candidates
+    assert {candidate.codec for candidate in candidates} <= {"png", "none"}
+    assert caplog.text.count("are left out") == 2
+    del cloud["codecs"]["png"]
+    with pytest.raises(ConfigError, match="every level is of a codec without a price"):
+        setup.policy(cloud)
+
+
 def test_measured_levels_are_all_there_is_to_choose_from(model, unmeasured, tmp_path):
     path = tmp_path / "levels.yaml"
     path.write_text(LEVELS)
