@@ -209,7 +209,6 @@ def device(
     threads: Threads = 1,
     top_k: TopK = 5,
     sla_ms: SlaMs = None,
-    patience: Patience = 30.0,
     strict: Strict = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -224,7 +223,7 @@ def device(
             clips={"stride": stride, "hop": hop, "rate": rate},
             plan=_plan(policy, levels, accuracy_tolerance, max_accuracy_loss, pixels_stay, codecs)
             | {"pruning": pruning, "split": split, "codec": codec, "device_only": device_only},
-            link={"url": cloud, "patience_s": patience, "prior_mbps": prior_mbps},
+            link={"url": cloud, "prior_mbps": prior_mbps},
             profile=profile,
             slowdown=emulate_slowdown,
             sla_ms=sla_ms,

@@ -1,5 +1,6 @@
 """The device's pipeline, from sources to sinks, for replay and for live sources."""
 
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 import anyio
 
 from commands.delivery import Delivery
-from commands.plan import Setup
+from commands.plan import RESCUE_MARGIN_MS, Policy, Setup
 from configs.settings import DeviceSettings
 from models import SplitViT
 from pipeline.channel import Channel, Overflow
@@ -22,6 +23,9 @@ from pipeline.runner import Pipeline
 from pipeline.stage import Stage, dropped, per_clip
 from pipeline.worker import Worker
 from scheduling.link import LinkRules, LinkTracker
+from scheduling.policies import CurrentPolicy
+from scheduling.rescue import LocalFinishes
+from scheduling.rescue_timer import RescueTimer
 from scheduling.situation import Situation
 from sinks.base import Sink
 from sources.base import FrameGeometry
@@ -31,13 +35,14 @@ from stages.clip_batch import ClipBatch
 from stages.compress import Compress
 from stages.head_infer import HeadInfer
 from stages.probe import Probe
+from stages.rescue import Rescue
 from stages.schedule import Schedule, ScheduleReplay
 from stages.send import KeepHere, Send
 from transport.background import background
 from transport.client import CloudClient, connect_cloud
 from transport.codecs import codec_names
 from transport.connection import Dial
-from transport.messages import PROTOCOL, Hello
+from transport.messages import PROTOCOL, Hello, Welcome
 from transport.websocket import cloud_url, dial
 
 StageRun = Callable[[Channel[Any]], AsyncGenerator[Any, None]]
@@ -85,13 +90,20 @@ def dial_for(setup: Setup) -> Dial | None:
 
 
 async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None) -> Ledger:
-    """Run `job` to its end and return the balance; the sinks are open before and stay open after."""
+    """Run `job` to its end and return the balance; the sinks are open before and stay open after.
+
+    A live one begins without a cloud if it has to, finishes by itself what a cloud cannot answer in time,
+    and looks for the cloud until it ends.
+    """
     settings, model = setup.settings, setup.model
     ledger, in_flight = Ledger(settings.sla_ms), InFlight(_most_in_flight(settings))
     situation = Situation(LinkTracker(LinkRules(prior_mbps=settings.link.prior_mbps)))
+    rescue: Rescue | None = None
 
     def recorded(record: Prediction) -> None:
         in_flight.leave(record.clip_id)
+        if rescue is not None:
+            rescue.over(record.clip_id)
         job.on_record(record)
 
     async with AsyncExitStack() as stack:
@@ -101,26 +113,67 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
         delivery = Delivery(
             ledger, job.sinks, worker=sink_worker, clock=clock, model_id=model.id, on_record=recorded
         )
-        client = await stack.enter_async_context(_client(setup, connect, situation, clock))
-        policy = await codec_worker.run(setup.policy, client.welcome.profile if client else None)
+        client = await stack.enter_async_context(_client(setup, connect, situation, clock, live=job.live))
+        choose = partial(setup.policy, rescue=job.live and client is not None)
+        policy = CurrentPolicy(await codec_worker.run(choose, _profile(setup, client)))
         batch = ClipBatch(clip_settings(settings, model), ledger, clock, settings.sla_ms, job.done)
         live = Schedule(policy, situation, clock)
         schedule: Callable[[Clip], Awaitable[Planned]] = (
             live if job.live else ScheduleReplay(live, ledger, in_flight, clock, settings.sla_ms)
         )
         head = HeadInfer(model, model_worker, clock, settings.top_k, settings.slowdown)
-        send = Send(client, situation, policy, clock, settings.top_k) if client else None
+        if job.live and client is not None:
+            finishes = None if setup.profile is None else LocalFinishes(setup.profile)
+            timer = RescueTimer(finishes, RESCUE_MARGIN_MS)
+            rescue = Rescue(timer, head, model_worker, situation, clock, withdraw=client.withdraw)
+        send = None
+        if client is not None:
+            welcomed = _OnWelcome(choose, policy, codec_worker)
+            send = Send(
+                client,
+                situation,
+                policy,
+                clock,
+                settings.top_k,
+                rescue=rescue,
+                on_welcome=welcomed if job.live else None,
+            )
         stages = [
             Stage("clip_batch", batch.run, capacity=2 * model.clip_frames),
             _schedule_stage(per_clip(schedule), job.live),
-            Stage("head_infer", per_clip(head), capacity=1),
+            Stage("head_infer", per_clip(head if rescue is None else rescue.keeping(head)), capacity=1),
             Stage("compress", per_clip(Compress(codec_worker, clock))),
             Stage("send", send.run if send else KeepHere(situation, clock).run),
         ]
-        pipeline = Pipeline(job.inlets, stages, delivery, [send.answers()] if send else [])
+        producers = [*([send.answers()] if send else []), *([rescue.records()] if rescue else [])]
+        pipeline = Pipeline(job.inlets, stages, delivery, producers)
         async with _nobody_forgotten(ledger, delivery) if job.live else nullcontext():
             await pipeline.run()
     return ledger
+
+
+def _profile(setup: Setup, client: CloudClient | None) -> Mapping[str, Any] | None:
+    """The cloud's profile; before a cloud is known, this machine's own, by which nothing leaves it."""
+    if client is None:
+        return None
+    if client.known:
+        return client.welcome.profile
+    return None if setup.profile is None else setup.profile.model_dump(mode="json")
+
+
+class _OnWelcome:
+    """Makes a policy for each cloud that says something new of itself, on a thread."""
+
+    def __init__(self, choose: Callable[..., Policy], current: CurrentPolicy, worker: Worker) -> None:
+        self._choose = choose
+        self._current = current
+        self._worker = worker
+        self._last: Mapping[str, Any] | None = None
+
+    async def __call__(self, welcome: Welcome) -> None:
+        if welcome.profile != self._last:
+            self._current.policy = await self._worker.run(self._choose, welcome.profile)
+            self._last = welcome.profile
 
 
 @asynccontextmanager
@@ -151,9 +204,10 @@ def _schedule_stage(run: StageRun, live: bool) -> Stage:
 
 @asynccontextmanager
 async def _client(
-    setup: Setup, connect: Dial | None, situation: Situation, clock: Clock
+    setup: Setup, connect: Dial | None, situation: Situation, clock: Clock, *, live: bool
 ) -> AsyncGenerator[CloudClient | None, None]:
-    """A session with the cloud whose every message `situation` hears of; None without a cloud."""
+    """A session with the cloud whose every message `situation` hears of; None without a cloud. A live one
+    is looked for in the background, for ever."""
     if connect is None:
         yield None
         return
@@ -165,9 +219,10 @@ async def _client(
             hello,
             clock=clock,
             watch=situation,
-            patience_s=link.patience_s,
+            patience_s=math.inf if live else link.patience_s,
             connect_s=link.connect_s,
             answer_s=link.answer_s,
+            at_once=not live,
         ) as client,
         background(Probe(client, situation, clock).run),
     ):

@@ -35,7 +35,7 @@ TOKENS_CODECS = ("float32+zstd", "float16+zstd", "int8+zstd", "int4+zstd")
 PIXELS_CODECS = ("png", "jpeg:95", "jpeg:90", "jpeg:80")
 CLIP_CODECS = ("h264:18", "h264:23")
 MOST_LEVELS_BYTES = 1 << 20
-RESCUE_MARGIN_MS = None  # the device does not finish clips by itself yet
+RESCUE_MARGIN_MS = 10.0
 MOST_PRUNINGS = 30
 
 Policy = FixedPolicy | ScheduledPolicy
@@ -59,9 +59,12 @@ class Setup:
             return fixed_policy(plan, self.model).needs_cloud
         return plan.policy != "device-only"
 
-    def policy(self, cloud: Mapping[str, Any] | None, prunings: int = MOST_PRUNINGS) -> Policy:
-        """The policy, given the profile that the cloud sent; takes up to a second. ConfigError where the
-        cloud sent none, or one that fits another model."""
+    def policy(
+        self, cloud: Mapping[str, Any] | None, prunings: int = MOST_PRUNINGS, *, rescue: bool = False
+    ) -> Policy:
+        """The policy, given the profile that the cloud sent; takes up to a second. With `rescue` a clip only
+        leaves while the device could still finish it. ConfigError where the cloud sent no profile, or one
+        that fits another model."""
         plan = self.settings.plan
         if self.profile is None:
             return fixed_policy(plan, self.model)
@@ -76,7 +79,7 @@ class Setup:
             tolerance=plan.accuracy_tolerance,
             max_accuracy_loss=plan.max_accuracy_loss,
             pixels_stay=plan.pixels_stay,
-            rescue_margin_ms=RESCUE_MARGIN_MS,
+            rescue_margin_ms=RESCUE_MARGIN_MS if rescue else None,
             prunings=prunings,
             family=default_prunings,
         )

@@ -84,6 +84,10 @@ class Backlog:
             before_ms = queue_ms if self._queue_ms is None else self._queue_ms
             self._queue_ms = before_ms + QUEUE_SMOOTHING * (queue_ms - before_ms)
 
+    def longest_head_ms(self) -> float:
+        """For how long the device's model may be busy with a clip once it has begun with it."""
+        return max((clip.device_ms for clip in self._clips.values() if clip.on_device), default=0.0)
+
     def waits(self, now: float) -> Waits:
         """What a clip that is planned now finds in front of it: device, link and cloud work in order.
 

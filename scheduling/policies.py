@@ -70,6 +70,21 @@ class ScheduledPolicy:
         return replace(moment, device_wait_ms=0.0, link_wait_ms=0.0, cloud_wait_ms=0.0, caution=1.0)
 
 
+class CurrentPolicy:
+    """Whichever `policy` is in force: another one from the moment that the cloud is known, or is another."""
+
+    def __init__(self, policy: FixedPolicy | ScheduledPolicy) -> None:
+        self.policy = policy
+
+    def choose(self, moment: Moment) -> Plan:
+        """The plan for a clip at this moment."""
+        return self.policy.choose(moment)
+
+    def rescale(self, codec: str, factor: float) -> None:
+        """From now on expect `factor` times the profile's bytes of this codec."""
+        self.policy.rescale(codec, factor)
+
+
 @dataclass(frozen=True, slots=True)
 class Codecs:
     """Which codecs a policy may use. The paper has one for `tokens` and one for `pixels`."""

@@ -1,16 +1,21 @@
 """Send: packets cross the link, answers come back as records."""
 
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Protocol
 
 from pipeline.channel import Channel
 from pipeline.clock import Clock
-from pipeline.errors import LinkError, MessageTooLarge, ProtocolError
+from pipeline.errors import LinkError, LinkLost, MessageTooLarge, ProtocolError
 from pipeline.items import ClassScore, Packet, Plan, Prediction, Ran, Status
 from pipeline.stage import clip_of, failed
 from scheduling.situation import Situation
+from stages.rescue import Rescue
 from transport.client import CloudClient
-from transport.events import Answered
+from transport.events import Answered, LinkDown, LinkUp
+from transport.messages import Welcome
+
+log = logging.getLogger(__name__)
 
 CLOUD_PARTS = ("queue", "decode", "tail")
 
@@ -21,11 +26,15 @@ class Rescalable(Protocol):
     def rescale(self, codec: str, factor: float) -> None: ...
 
 
+OnWelcome = Callable[[Welcome], Awaitable[None]]
+
+
 class Send:
     """Hands packets to the session with the cloud, and makes records of what the cloud answers.
 
-    `run` is the stage, `answers` the producer beside it. Both raise LinkError once the session has
-    given up for good, and MessageTooLarge for a packet that this cloud will never take.
+    `run` is the stage, `answers` the producer beside it. Both raise LinkError once the session has given up
+    for good. Without a `rescue` a packet that this cloud will never take ends it too, with MessageTooLarge;
+    with one the clip is finished here, as is every clip that finds no link. `on_welcome` hears of each cloud.
     """
 
     def __init__(
@@ -35,33 +44,67 @@ class Send:
         policy: Rescalable,
         clock: Clock,
         top_k: int | None = None,
+        *,
+        rescue: Rescue | None = None,
+        on_welcome: OnWelcome | None = None,
     ) -> None:
         self._client = client
         self._situation = situation
         self._policy = policy
         self._clock = clock
         self._top_k = top_k
+        self._rescue = rescue
+        self._on_welcome = on_welcome
 
     async def run(self, items: Channel[Packet | Prediction]) -> AsyncGenerator[Prediction, None]:
-        """Pass records on, send packets; ends when every packet has been answered."""
+        """Pass records on, send packets; ends when every packet has been answered, or finished here."""
         async for item in items:
             if isinstance(item, Prediction):
+                if self._rescue is not None:
+                    self._rescue.sending(item.clip_id)
                 yield ended_here(item, self._situation, self._clock.now())
                 continue
             self._left_device(item)
             try:
-                await self._client.submit(item)
+                await (self._client.submit(item) if self._rescue is None else self._try(item, self._rescue))
             except (LinkError, MessageTooLarge):
                 raise
             except ProtocolError as error:
                 yield ended_here(failed(item, str(error)), self._situation, self._clock.now())
         await self._client.drain()
+        if self._rescue is not None:
+            self._rescue.close()
+
+    async def _try(self, packet: Packet, rescue: Rescue) -> None:
+        """Hand a packet in unless its clip is finished here before there is room for it, or has to be."""
+        clip_id = packet.header.clip_id
+        scope = rescue.sending(clip_id)
+        if scope is None:
+            return
+        try:
+            with scope:
+                if self._client.connected or not rescue.holds(clip_id):
+                    await self._client.submit(packet)
+                    rescue.sent(clip_id)
+                    return
+        except (LinkLost, MessageTooLarge) as error:
+            if not rescue.holds(clip_id):
+                raise ProtocolError(str(error)) from None
+        rescue.lost(clip_id)
 
     async def answers(self) -> AsyncGenerator[Prediction, None]:
         """The record of each packet, in whichever order the cloud answers."""
         async for event in self._client.events():
-            if isinstance(event, Answered):
-                yield self._record(event)
+            match event:
+                case Answered():
+                    yield self._record(event)
+                case LinkUp():
+                    log.info("%s: connected", event.peer)
+                    if self._on_welcome is not None:
+                        await self._on_welcome(event.welcome)
+                case LinkDown() if self._rescue is not None:
+                    log.warning("%s; going on alone", event.reason)
+                    self._rescue.lost()
 
     def _left_device(self, packet: Packet) -> None:
         clip, plan = clip_of(packet), packet.plan

@@ -39,6 +39,7 @@ from transport.watch import LinkWatch, NoWatch
 PATIENCE_S = 30.0
 CONNECT_S = 5.0
 ANSWER_S = 300.0
+PROVEN_S = 30.0  # a link that held so long was a good one, whatever it carried
 EVENT_CAPACITY = 1024
 FOR_EVER = ("protocol", "model", "digest", "codec")
 
@@ -88,6 +89,11 @@ class CloudClient:
         return self._welcome
 
     @property
+    def known(self) -> bool:
+        """Whether a cloud has welcomed this device yet."""
+        return self._welcome is not None
+
+    @property
     def connected(self) -> bool:
         return self._link is not None
 
@@ -117,11 +123,16 @@ class CloudClient:
 
     async def drain(self) -> None:
         """Wait until every clip is answered, then end `events`; raises what ended the client."""
-        while self._failure is None and len(self._outbox) > 0:
+        while self._failure is None and self._outbox.wanted > 0:
             await self._changed.wait()
         if self._failure is not None:
             raise self._failure
         self._emit.close()
+
+    def withdraw(self, clip_id: str) -> None:
+        """Nobody waits for this clip's answer any more; should one come, nobody hears of it."""
+        self._outbox.withdraw(clip_id)
+        self._changed.notify()
 
     async def events(self) -> AsyncIterator[Event]:
         """All that happens, for one reader, who must keep reading; raises what ended the client."""
@@ -156,14 +167,20 @@ class CloudClient:
                 return await self._open_once()
             except LinkLost as lost:
                 error = lost
+            except HandshakeRefused as refused:
+                if backoff.patience_s < math.inf or self._welcome is None:
+                    raise
+                error = LinkLost(str(refused))  # a cloud that took this device once may do so again
 
-    async def run(self, link: Link) -> None:
-        """Converse over `link` and those that follow it, until one cannot be had."""
+    async def run(self, link: Link | None = None) -> None:
+        """Converse over `link`, or the first that can be had, and those that follow it, until none can."""
         try:
+            link = link or await self.open(self._backoff)
             while True:
                 began = self._clock.now()
                 lost = await self._converse(link)
-                if self._clock.now() - began > self._backoff.patience_s and not len(self._outbox):
+                lasted_s = self._clock.now() - began
+                if lasted_s > min(self._backoff.patience_s, PROVEN_S) and not self._outbox.wanted:
                     self._backoff.over()
                 await self._emit.send(LinkDown(str(lost)))
                 link = await self.open(self._backoff, lost)
@@ -288,14 +305,16 @@ class CloudClient:
             await self._emit.send(event)
 
     async def _answer(self, result: Result) -> None:
+        if result.clip_id not in self._outbox:
+            return
+        self._news_at = self._clock.now()
+        self._backoff.over()
         packet = self._outbox.packet(result.clip_id)
         if packet is not None:
-            self._news_at = self._clock.now()
-            self._backoff.over()
             # Who drains may end the events once nothing is unanswered: this one has to be out first.
             await self._tell(Answered(packet, result))
-            self._outbox.answer(result.clip_id)
-            self._changed.notify()
+        self._outbox.answer(result.clip_id)
+        self._changed.notify()
 
 
 def _probe_key(nonce: int) -> str:
@@ -315,12 +334,15 @@ async def connect_cloud(
     connect_s: float = CONNECT_S,
     handshake_s: float = HANDSHAKE_S,
     answer_s: float = ANSWER_S,
+    at_once: bool = True,
 ) -> AsyncIterator[CloudClient]:
     """A client that is connected, and stays so while the context lasts.
 
     LinkLost when the first link cannot be had within `connect_s`; later ones get `patience_s` each
-    outage. `watch` hears of every message. HandshakeRefused, then or later, ends it at once. A link on
-    which nothing is heard for `answer_s` while clips wait for their answer counts as lost.
+    outage. Not `at_once`: the first link is looked for in the background as well, and nothing waits for it.
+    `watch` hears of every message. HandshakeRefused, then or later, ends it at once, unless patience is
+    endless and the device was welcome before. A link on which nothing is heard for `answer_s` while clips
+    wait for their answer counts as lost.
     """
     clock, rng = clock or SystemClock(), rng or random.Random()  # noqa: S311 - jitter is no secret
     client = CloudClient(
@@ -333,10 +355,11 @@ async def connect_cloud(
         answer_s=answer_s,
     )
     with client:
-        link = await client.open(Backoff(connect_s, rng))
+        link = await client.open(Backoff(connect_s, rng)) if at_once else None
         try:
             async with background(partial(client.run, link)):
                 yield client
                 await client.say_bye()
         finally:
-            await link.connection.close()
+            if link is not None:
+                await link.connection.close()

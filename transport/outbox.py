@@ -8,11 +8,13 @@ from transport.events import Acked
 
 @dataclass(slots=True)
 class Waiting:
-    """One clip's packet, its encoded message, and when its first byte went out on this link."""
+    """One clip's packet, its encoded message, and when its first byte went out on this link. Nobody waits
+    for the answer of a `withdrawn` one, but the cloud still counts it."""
 
     packet: Packet
     data: bytes
     sent_at: float | None = None
+    withdrawn: bool = False
 
 
 class Outbox:
@@ -31,6 +33,19 @@ class Outbox:
 
     def __contains__(self, clip_id: str) -> bool:
         return clip_id in self._waiting
+
+    @property
+    def wanted(self) -> int:
+        """Clips whose answer somebody waits for."""
+        return sum(not entry.withdrawn for entry in self._waiting.values())
+
+    def withdraw(self, clip_id: str) -> None:
+        """Nobody waits for this answer any more; a clip that has not left yet never will."""
+        entry = self._waiting.get(clip_id)
+        if entry is not None and entry.sent_at is None:
+            del self._waiting[clip_id]
+        elif entry is not None:
+            entry.withdrawn = True
 
     def add(self, packet: Packet, data: bytes) -> None:
         self._waiting[packet.header.clip_id] = Waiting(packet, data)
@@ -54,9 +69,9 @@ class Outbox:
         return Acked(clip_id, len(entry.data), now - began)
 
     def packet(self, clip_id: str) -> Packet | None:
-        """The packet of an unanswered clip; None when it was answered before, or never sent."""
+        """The packet of a clip whose answer is waited for; None for any other."""
         entry = self._waiting.get(clip_id)
-        return entry.packet if entry else None
+        return None if entry is None or entry.withdrawn else entry.packet
 
     def answer(self, clip_id: str) -> Packet | None:
         """Take out an answered clip; None when it was answered before, or never sent."""
@@ -66,6 +81,7 @@ class Outbox:
     def link_lost(self) -> None:
         """Nothing is under way any more: all that is unanswered goes out again, oldest first."""
         self._last_ack_at = None
+        self._waiting = {clip_id: entry for clip_id, entry in self._waiting.items() if not entry.withdrawn}
         for entry in self._waiting.values():
             entry.sent_at = None
 

@@ -53,7 +53,7 @@ class CellSetup(Setup):
     def needs_cloud(self) -> bool:
         return True
 
-    def policy(self, cloud: Mapping[str, Any] | None, prunings: int = 0) -> Any:
+    def policy(self, cloud: Mapping[str, Any] | None, prunings: int = 0, *, rescue: bool = False) -> Any:
         return self.rota
 
 

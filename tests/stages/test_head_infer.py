@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from pipeline.items import Features, Planned, Prediction, Ran, Status
+from pipeline.items import Features, Planned, Prediction, Pruning, Ran, Status
 from pipeline.worker import Worker
+from scheduling.pruning import uniform
 from stages.head_infer import HeadInfer
 from tests.stages.packets import CLOCK, TickingClock, motion, plan_for
 
@@ -54,3 +55,28 @@ def test_waiting_and_working_are_told_apart_in_milliseconds(model, split):
     clip, plan = motion(ready_at=9.5), plan_for(model, split)
     outcome = head.infer(clip, plan) if split else head.pixels(clip, plan)
     assert outcome.latency_ms == {"wait": 500.0, "head": 250.0}
+
+
+@pytest.mark.parametrize("merging", ["none", "exponential:0.3"])
+@pytest.mark.parametrize("split", [0, 1, 6, 12])
+def test_what_left_can_be_finished_here_after_all(model, split, merging):
+    clip, plan = motion(), plan_for(model, split, merging)
+    head = HeadInfer(model, None, CLOCK, top_k=8)
+    features = head.pixels(clip, plan) if split == 0 else head.infer(clip, plan)
+    record = head.finish(features)
+    whole = model(model.preprocess(clip.frames[None]), plan.pruning)[0].softmax(0)
+    assert (record.ran, record.plan, record.status) == (Ran.RESCUE, plan, Status.OK)
+    assert set(record.latency_ms) == {"wait", "head", "rescue"}
+    for score in record.classes:
+        assert score.confidence == pytest.approx(whole[score.class_id].item(), abs=1e-5)
+
+
+def test_the_layers_that_are_left_can_merge_harder_than_was_planned(model):
+    clip, plan = motion(), plan_for(model, 4)
+    head = HeadInfer(model, None, CLOCK, top_k=8)
+    harder = uniform(12, 8, model.num_tokens)
+    record = head.finish(head.infer(clip, plan), harder)
+    whole = Pruning("x", 0.0, (0, 0, 0, 0, *harder.removed))
+    expected = model(model.preprocess(clip.frames[None]), whole)[0].softmax(0)
+    for score in record.classes:
+        assert score.confidence == pytest.approx(expected[score.class_id].item(), abs=1e-5)

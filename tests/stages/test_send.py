@@ -248,3 +248,76 @@ async def test_without_a_cloud_every_record_passes_by_and_is_learnt_from():
     assert passed == records
     assert situation.device.factor == pytest.approx(2.0, rel=0.05)
     assert situation.backlog.waits(0.0).device_ms == 0.0
+
+
+class FakeRescue:
+    """Keeps the clips in `kept`; those in `finished` were finished before their turn."""
+
+    def __init__(self, kept=(), finished=()):
+        self.kept, self.finished = set(kept), set(finished)
+        self.heard = []
+
+    def holds(self, clip_id):
+        return clip_id in self.kept
+
+    def sending(self, clip_id):
+        return None if clip_id in self.finished else anyio.CancelScope()
+
+    def __getattr__(self, name):
+        return lambda *arguments: self.heard.append((name, *arguments))
+
+
+async def sent_live(client, rescue, *items, connected=True):
+    client.connected = connected
+    send = Send(client, Situation(), Rescaled(), ManualClock(), rescue=rescue)
+    return [record async for record in send.run(await channel_of(*items))]
+
+
+ID = to_send().header.clip_id
+
+
+async def test_a_clip_is_handed_in_where_there_is_a_link_and_finished_here_where_there_is_none():
+    client, rescue = FakeClient(), FakeRescue(kept=[ID])
+    assert await sent_live(client, rescue, to_send()) == []
+    assert (client.asked, rescue.heard) == ([0, "drain"], [("sent", ID), ("close",)])
+    client, rescue = FakeClient(), FakeRescue(kept=[ID])
+    assert await sent_live(client, rescue, to_send(), connected=False) == []
+    assert (client.asked, rescue.heard) == (["drain"], [("lost", ID), ("close",)])
+
+
+async def test_a_clip_that_was_finished_before_its_turn_is_not_handed_in():
+    client, rescue = FakeClient(), FakeRescue(finished=[ID])
+    assert await sent_live(client, rescue, to_send()) == []
+    assert client.asked == ["drain"]
+
+
+@pytest.mark.parametrize("error", [LinkLost("gone"), MessageTooLarge("clip", 9, 5)])
+async def test_a_clip_that_the_cloud_will_not_take_is_finished_here_or_fails_alone(error):
+    client, rescue = FakeClient({0: error}), FakeRescue(kept=[ID])
+    assert await sent_live(client, rescue, to_send(0), to_send(1)) == []
+    assert rescue.heard[0] == ("lost", ID)
+    assert client.asked == [0, 1, "drain"]
+    client, rescue = FakeClient({0: error}), FakeRescue()
+    records = await sent_live(client, rescue, to_send(0), to_send(1))
+    assert [(record.seq, record.status, record.reason) for record in records] == [
+        (0, Status.FAILED, str(error))
+    ]
+
+
+async def test_a_cloud_that_refuses_this_device_ends_it_even_live():
+    with pytest.raises(HandshakeRefused):
+        await sent_live(FakeClient({0: HandshakeRefused("other weights")}), FakeRescue(kept=[ID]), to_send())
+
+
+async def test_rescue_hears_of_a_lost_link_and_the_policy_of_each_cloud():
+    rescue, welcomed = FakeRescue(), []
+
+    async def on_welcome(welcome):
+        welcomed.append(welcome)
+
+    told = [LinkUp("cloud", WELCOME, 0.01), LinkDown("cut"), LinkUp("cloud", WELCOME, 0.01)]
+    client = FakeClient(told=told)
+    send = Send(client, Situation(), Rescaled(), ManualClock(), rescue=rescue, on_welcome=on_welcome)
+    assert [record async for record in send.answers()] == []
+    assert rescue.heard == [("lost",)]
+    assert welcomed == [WELCOME, WELCOME]

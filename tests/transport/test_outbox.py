@@ -81,3 +81,16 @@ def test_acks_of_unknown_clips_are_nothing() -> None:
 def test_messages_over_a_limit_are_found() -> None:
     found = outbox_of(3).oversized(150)
     assert [entry.packet.header.seq for entry in found] == [1, 2]
+
+
+def test_a_withdrawn_clip_is_still_counted_by_the_cloud_and_never_sent_again() -> None:
+    outbox = outbox_of(3)
+    assert send_all(outbox, 0.0, limit=2) == [0, 1]
+    for number in (0, 2, 9):
+        outbox.withdraw(clip(number))
+    assert (len(outbox), outbox.wanted) == (2, 1)
+    assert outbox.packet(clip(0)) is None
+    assert outbox.packet(clip(1)) == packet(1)
+    assert send_all(outbox, 0.0, limit=2) == [], "the one that waited is gone, the others fill the window"
+    outbox.link_lost()
+    assert send_all(outbox, 1.0) == [1]
