@@ -17,6 +17,7 @@ from commands.options import (
     DeviceOption,
     Dtype,
     DtypeOption,
+    Grace,
     Hop,
     Levels,
     MaxLoss,
@@ -75,6 +76,7 @@ def cloud(
     max_batch: Annotated[int, typer.Option("--max-batch", min=1, help="Clips that may share a batch.")] = 8,
     profile: ProfileOption = None,
     top_k: TopK = 5,
+    grace: Grace = 10.0,
     verbose: Verbose = 0,
 ) -> None:
     """Serve the layers behind the cut until interrupted."""
@@ -96,6 +98,7 @@ def cloud(
             max_batch=max_batch,
             profile=profile,
             top_k=top_k,
+            grace_s=grace,
         )
         return run(settings)
 
@@ -209,6 +212,7 @@ def device(
     threads: Threads = 1,
     top_k: TopK = 5,
     sla_ms: SlaMs = None,
+    grace: Grace = 10.0,
     strict: Strict = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -228,6 +232,7 @@ def device(
             slowdown=emulate_slowdown,
             sla_ms=sla_ms,
             top_k=top_k,
+            grace_s=grace,
         )
         return run(settings, DeviceRequest(tuple(source), output, strict))
 

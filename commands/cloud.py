@@ -28,6 +28,8 @@ from transport.server import Session, open_session
 from transport.websocket import serve
 
 MAX_SESSIONS = 64
+LEAVING = "the cloud is shutting down"
+LOOK_S = 0.02
 
 
 def run(settings: CloudSettings) -> int:
@@ -45,13 +47,16 @@ class Reception:
         self._welcome = welcome
         self._clock = clock
         self._sessions: set[Session] = set()
+        self._leaving = False
         self._send, self._arrivals = anyio.create_memory_object_stream[Arrival](capacity)
 
     async def meet(self, connection: Connection) -> None:
-        """Serve one device as long as it stays."""
+        """Serve one device as long as it stays; none that comes when it is time to leave."""
         async with open_session(connection, self._welcome, self._service.check) as session:
             self._sessions.add(session)
             try:
+                if self._leaving:
+                    await session.close(LEAVING)
                 async for packet in session.packets():
                     await self._put(Arrival(session, packet, self._clock.now()))
             finally:
@@ -68,11 +73,18 @@ class Reception:
         async for arrival in self._arrivals:
             yield arrival
 
-    async def say_bye(self) -> None:
-        """Take leave of every device."""
+    async def say_bye(self, grace_s: float) -> None:
+        """Take leave of every device: each goes once its clips are answered, or is left after `grace_s`."""
+        self._leaving = True
         async with anyio.create_task_group() as tasks:
             for session in self._sessions:
-                tasks.start_soon(session.close, "the cloud is shutting down")
+                tasks.start_soon(session.say_bye, LEAVING)
+        ends = self._clock.now() + grace_s
+        while self._sessions and self._clock.now() < ends:
+            await self._clock.sleep(LOOK_S)
+        async with anyio.create_task_group() as tasks:
+            for session in self._sessions:
+                tasks.start_soon(session.close, LEAVING)
 
 
 @asynccontextmanager
@@ -107,7 +119,7 @@ async def _serve(settings: CloudSettings, model: SplitViT, profile: Profile) -> 
     ):
         print(f"janus cloud listening at {address.url} with {model.id} ({model.dtype})", flush=True)
         await interrupted()
-        await reception.say_bye()
+        await reception.say_bye(settings.grace_s)
     return OK
 
 

@@ -134,3 +134,6 @@ SlaMs = Annotated[float | None, typer.Option("--sla-ms", help="Latency promise; 
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit with 1 unless clips admitted = records written.")
 ]
+Grace = Annotated[
+    float, typer.Option("--grace", min=0, help="Seconds to finish what is under way when asked to end.")
+]

@@ -78,6 +78,7 @@ class DeviceSettings(Settings):
     link: LinkSettings = LinkSettings()
     profile: Path | None = None
     slowdown: float = Field(default=1.0, ge=1, le=1000)
+    grace_s: float = Field(default=10.0, ge=0, le=3600)
     in_flight: int | None = Field(default=None, ge=1, le=1024)
     sla_ms: float | None = Field(default=None, gt=0)
     top_k: int = Field(default=5, ge=1, le=1000)
@@ -92,6 +93,7 @@ class CloudSettings(Settings):
     max_message_bytes: int = Field(default=16 * MEGABYTE, ge=1024, le=1000 * MEGABYTE)
     max_in_flight: int = Field(default=8, ge=1, le=1024)
     max_batch: int = Field(default=8, ge=1, le=256)
+    grace_s: float = Field(default=10.0, ge=0, le=3600)
     profile: Path | None = None
     top_k: int = Field(default=5, ge=1, le=250)
 

@@ -40,6 +40,7 @@ PATIENCE_S = 30.0
 CONNECT_S = 5.0
 ANSWER_S = 300.0
 PROVEN_S = 30.0  # a link that held so long was a good one, whatever it carried
+GOODBYE_S = 10.0
 EVENT_CAPACITY = 1024
 FOR_EVER = ("protocol", "model", "digest", "codec")
 
@@ -71,6 +72,7 @@ class CloudClient:
         self._link: Link | None = None
         self._welcome: Welcome | None = None
         self._failure: JanusError | None = None
+        self._goodbye: str | None = None
         self._news_at = -math.inf
         self._emit, self._events = anyio.create_memory_object_stream[Event](EVENT_CAPACITY)
 
@@ -95,7 +97,8 @@ class CloudClient:
 
     @property
     def connected(self) -> bool:
-        return self._link is not None
+        """Whether there is a link, and a cloud at its end that takes clips."""
+        return self._link is not None and self._goodbye is None
 
     @property
     def in_flight(self) -> int:
@@ -209,7 +212,7 @@ class CloudClient:
             connection = await self._dial()
             unless_accepted.push_async_callback(connection.close)
             link = await greet(connection, self._hello, self._clock, self._handshake_s)
-            self._welcome, self._link = link.welcome, link
+            self._welcome, self._link, self._goodbye = link.welcome, link, None
             self._watch.link_up(link.rtt_s, self._clock.now())
             unless_accepted.pop_all()
             return link
@@ -238,7 +241,7 @@ class CloudClient:
         try:
             while True:
                 entry = self._outbox.next_unsent(link.welcome.max_in_flight)
-                if entry is None:
+                if entry is None or self._goodbye is not None:
                     await self._changed.wait()
                 else:
                     entry.sent_at = self._clock.now()
@@ -250,19 +253,22 @@ class CloudClient:
     async def _receive_all(self, link: Link) -> LinkLost:
         try:
             while True:
+                if self._goodbye is not None and not self._outbox.under_way:
+                    raise LinkLost(self._goodbye)
                 data = await self._next(link.connection)
                 await self._take(link.connection.peer, self._decoded(link.connection.peer, data))
         except LinkLost as lost:
-            return lost
+            return lost if self._goodbye is None else LinkLost(self._goodbye)
 
     async def _next(self, connection: Connection) -> bytes:
         """The next message; LinkLost from a cloud that takes clips and then says nothing more of any,
-        however well it answers probes."""
+        however well it answers probes. One that has said goodbye is not waited for as long."""
         while True:
             now = self._clock.now()
+            answer_s = self._answer_s if self._goodbye is None else min(self._answer_s, GOODBYE_S)
             silent_s = now - max(self._outbox.oldest_sent_at(now), self._news_at)
-            if silent_s < self._answer_s:
-                with anyio.move_on_after(self._answer_s - silent_s):
+            if silent_s < answer_s:
+                with anyio.move_on_after(answer_s - silent_s):
                     return await connection.receive()
             else:
                 raise LinkLost(f"{connection.peer}: took {len(self._outbox)} clips and fell silent")
@@ -293,7 +299,8 @@ class CloudClient:
             case Probe(reply=True):
                 self._probes.answered(message.nonce, self._clock.now())
             case Bye():
-                raise LinkLost(f"{peer}: the cloud said goodbye: {message.reason}")
+                self._goodbye = f"{peer}: the cloud said goodbye: {message.reason}"
+                self._watch.link_down()
             case _:
                 raise ProtocolError(f"{peer}: sent a {message.type} message, which no cloud does")
 

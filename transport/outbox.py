@@ -39,6 +39,11 @@ class Outbox:
         """Clips whose answer somebody waits for."""
         return sum(not entry.withdrawn for entry in self._waiting.values())
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a clip is out whose answer somebody waits for."""
+        return any(entry.sent_at is not None and not entry.withdrawn for entry in self._waiting.values())
+
     def withdraw(self, clip_id: str) -> None:
         """Nobody waits for this answer any more; a clip that has not left yet never will."""
         entry = self._waiting.get(clip_id)

@@ -84,11 +84,16 @@ class Session:
         """Answer a clip that cannot be processed; False when nobody waits for it any more."""
         return await self._answer(clip_id, _error(code, message, clip_id))
 
+    async def say_bye(self, reason: str) -> None:
+        """Ask the device to leave: it sends no new clip, and goes once those under way are answered."""
+        with suppress(LinkLost):
+            await self._send(Bye(reason=one_line(reason, 200)))
+
     async def close(self, reason: str) -> None:
         """Say goodbye and end the link."""
         self.ended = self.ended or reason
-        with anyio.move_on_after(1, shield=True), suppress(LinkLost):
-            await self._send(Bye(reason=one_line(reason, 200)))
+        with anyio.move_on_after(1, shield=True):
+            await self.say_bye(reason)
         await self._connection.close()
 
     async def read(self) -> None:

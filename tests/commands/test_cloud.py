@@ -1,6 +1,7 @@
 import re
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -10,10 +11,10 @@ from commands.cloud import open_reception, run
 from commands.profiling.cache import write_profile
 from configs.settings import CloudSettings, ModelSettings
 from pipeline.errors import ConfigError, HandshakeRefused
-from pipeline.items import Packet
+from pipeline.items import Packet, Status
 from scheduling.profile import parse_profile
 from stages.tail_service import TailService
-from tests.commands.link import wire_to_cloud
+from tests.commands.link import run_clips, setup_for, wire_to_cloud
 from tests.commands.machines import profile_for
 from tests.stages.packets import TickingClock, motion, packet_of, plan_for
 from transport.client import connect_cloud
@@ -171,9 +172,35 @@ async def test_every_device_that_is_still_there_is_told_of_the_end(model):
         await links[0][0].close()
         await anyio.wait_all_tasks_blocked()
         assert len(reception._sessions) == 2
-        await reception.say_bye()
+        await reception.say_bye(0.0)
         for device, _ in links[1:]:
             assert await heard(device) == Bye(reason="the cloud is shutting down")
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_rolling_restart_loses_no_clip(model, live):
+    profile = profile_for(model, 1e-3)
+    async with wire_to_cloud(model, profile) as old, wire_to_cloud(model, profile) as new:
+        seen = []
+
+        async with anyio.create_task_group() as tasks:
+
+            def restart(record):
+                seen.append(record)
+                if len(seen) == 3:
+                    old.dial = new.dial
+                    tasks.start_soon(old._reception.say_bye, 5.0)
+
+            async def dial():
+                return await old.dial()
+
+            wire = SimpleNamespace(dial=dial)
+            setup = setup_for(model, split=4)
+            ledger, records = await run_clips(setup, wire, 10, live=live, on_record=restart)
+        assert old._reception._sessions == set()
+    assert ledger.balanced
+    assert {record.status for record in records} <= {Status.OK, *([Status.DROPPED] if live else [])}
+    assert live or new.dialled == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -197,7 +224,9 @@ def test_it_says_where_it_listens_and_serves_until_a_signal_then_status_0(
 
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     monkeypatch.setattr(cloud, "interrupted", visited_then_interrupted)
-    monkeypatch.setattr(cloud.Reception, "say_bye", lambda self: byes.append(True) or say_bye(self))
+    monkeypatch.setattr(
+        cloud.Reception, "say_bye", lambda self, grace_s: byes.append(grace_s) or say_bye(self, grace_s)
+    )
     try:
         assert run(CloudSettings(port=0, profile=tmp_path / "profile.json")) == 0
     finally:
@@ -206,7 +235,7 @@ def test_it_says_where_it_listens_and_serves_until_a_signal_then_status_0(
         r"janus cloud listening at ws://127\.0\.0\.1:\d+/janus with motions@\w{8} \(float32\)\n", printed[0]
     )
     assert welcome[0].code == "digest"
-    assert byes == [True]
+    assert byes == [10.0]
 
 
 def test_a_cloud_with_another_machines_profile_does_not_begin_to_listen(model, capfd, tmp_path):

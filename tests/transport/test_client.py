@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import HandshakeRefused, JanusError, LinkError, LinkLost, MessageTooLarge, ProtocolError
+from tests.settled import settled
 from tests.transport.world import (
     HELLO,
     WELCOME,
@@ -354,13 +355,36 @@ async def test_a_cloud_that_breaks_the_rules_ends_it_without_a_retry(data: bytes
     assert clock.slept == []
 
 
-async def test_a_goodbye_is_a_lost_link() -> None:
+async def test_after_a_goodbye_nothing_new_is_sent_and_what_is_under_way_is_still_answered() -> None:
+    cloud = Scripted()
+
+    async def play(client: object, end: MemoryConnection) -> None:
+        await client.submit(packet(0))  # type: ignore[attr-defined]
+        await end.receive()
+        await end.send(encode(Bye(reason="restarting")))
+        await settled()
+        assert not client.connected  # type: ignore[attr-defined]
+        await client.submit(packet(1))  # type: ignore[attr-defined]
+        await end.send(encode(Result(clip_id=packet(0).header.clip_id)))
+        with pytest.raises(LinkLost):
+            await end.receive()
+        again = await cloud.welcome()
+        assert decode(await again.receive(), 4096).clip_id == packet(1).header.clip_id  # type: ignore[union-attr]
+
+    await run_scripted(play, cloud)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+async def test_a_goodbye_without_an_answer_is_a_lost_link(cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transport.client.GOODBYE_S", 0.0)
     cloud = Scripted()
 
     async def play(client: object, end: MemoryConnection) -> None:
         await client.submit(packet(0))  # type: ignore[attr-defined]
         first = await end.receive()
         await end.send(encode(Bye(reason="restarting")))
+        if cut:
+            end.cut()
         again = await cloud.welcome()
         assert await again.receive() == first
 
