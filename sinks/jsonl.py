@@ -1,6 +1,5 @@
 """Predictions as NDJSON, one line each, in a file that survives being killed at any moment."""
 
-import fcntl
 import os
 import stat
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError, SinkError
 from pipeline.items import Prediction
+from sinks.files import lock_alone, write_all
 from sinks.record import to_line
 from sinks.resume import DoneClip, Written, read_written
 
@@ -64,7 +64,7 @@ class JsonlSink:
             raise SinkError(f"{self._path}: written to before it was opened, or after it was closed")
         line = to_line(prediction)
         try:
-            _write_all(self._fd, line)
+            write_all(self._fd, line)
         except OSError as error:
             self._take_back(self._fd)
             raise self._failed(error) from error
@@ -89,7 +89,7 @@ class JsonlSink:
 
     def _lock(self, fd: int) -> None:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_alone(fd)
         except BlockingIOError as error:
             raise SinkError(f"{self._path}: another run is writing to it; choose another output") from error
 
@@ -114,9 +114,3 @@ class JsonlSink:
     def _failed(self, error: OSError) -> SinkError:
         name = "standard output" if self._is_stdout else str(self._path)
         return SinkError(f"{name}: results cannot be written ({error.strerror})")
-
-
-def _write_all(fd: int, line: bytes) -> None:
-    rest = memoryview(line)
-    while rest:
-        rest = rest[os.write(fd, rest) :]
