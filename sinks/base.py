@@ -1,6 +1,6 @@
 """What every sink of predictions promises."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pipeline.items import Prediction
 
@@ -14,3 +14,10 @@ class Sink(Protocol):
     def write(self, prediction: Prediction) -> None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Announces(Protocol):
+    """A sink that also publishes the state of each source; any thread may call."""
+
+    def tell(self, source: str, state: str) -> None: ...
