@@ -1,0 +1,104 @@
+"""A sink that is far away, with a spool in front of it and a courier on its own thread."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from threading import Event, Thread
+
+import anyio
+
+from pipeline.clock import Clock
+from pipeline.items import Prediction
+from sinks.courier import Courier, Remote, first_of
+from sinks.outage import SinkStatistics
+from sinks.record import to_line
+from sinks.spool import Spool
+
+log = logging.getLogger(__name__)
+
+HANG_S = 10.0
+
+
+class SpooledSink:
+    """`write()` returns once the record is in `spool`; a thread with its own event loop sends it on.
+
+    `close()` sends what waits for at most `grace_s`; the rest stays in the spool for the next run.
+    """
+
+    def __init__(self, spool: Spool, remote: Remote, clock: Clock, grace_s: float = 5.0) -> None:
+        self._spool = spool
+        self._remote = remote
+        self._clock = clock
+        self._grace_s = grace_s
+        self._courier: Courier | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closing: anyio.Event | None = None
+        self._started = Event()
+        self._thread: Thread | None = None
+
+    def open(self) -> None:
+        """Open the spool and start to send; whether anybody is there shows later."""
+        self._spool.open()
+        if self._spool.cut_bytes:
+            log.warning("%s: cut %d bytes of a torn end", self._spool.folder, self._spool.cut_bytes)
+        self._thread = Thread(target=self._serve, name=f"courier {self._remote.name}", daemon=True)
+        self._thread.start()
+        self._started.wait()
+
+    def write(self, prediction: Prediction) -> None:
+        """Keep one record until it has arrived; SinkError when the disk refuses."""
+        self._spool.append(to_line(prediction))
+        if self._courier is not None:
+            self._on_loop(self._courier.wake)
+
+    def tell(self, source: str, state: str) -> None:
+        """Publish the state of a source as soon as there is a connection; only the latest counts."""
+        self._on_loop(partial(self._remote.tell, source, state))
+
+    def close(self) -> None:
+        """Send what waits while the grace lasts, and say what stays."""
+        if self._thread is None or self._closing is None:
+            return
+        self._on_loop(self._closing.set)
+        self._thread.join(self._grace_s + HANG_S)
+        self._thread = None
+        if rest := self._spool.waiting:
+            log.warning(
+                "%s: %d records stay in %s; the next run sends them",
+                self._remote.name,
+                rest,
+                self._spool.folder,
+            )
+        self._spool.close()
+
+    def statistics(self) -> SinkStatistics:
+        """What became of the records so far; any thread may ask."""
+        return self._courier.statistics() if self._courier else SinkStatistics(self._remote.name)
+
+    def _serve(self) -> None:
+        with asyncio.Runner() as runner:
+            runner.run(self._carry())
+
+    async def _carry(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        courier = self._courier = Courier(self._spool, self._remote, self._clock)
+        self._closing = anyio.Event()
+        self._started.set()
+
+        async def too_late() -> None:
+            await self._finish(courier)
+            await self._clock.sleep(self._grace_s)
+
+        await first_of(courier.run, too_late)
+
+    async def _finish(self, courier: Courier) -> None:
+        if self._closing is not None:
+            await self._closing.wait()
+        courier.finish()
+
+    def _on_loop(self, call: Callable[[], object]) -> None:
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the thread has ended
+                self._loop.call_soon_threadsafe(call)
