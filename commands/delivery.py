@@ -6,6 +6,7 @@ from dataclasses import replace
 import anyio
 
 from pipeline.clock import Clock
+from pipeline.errors import SinkError
 from pipeline.items import Prediction
 from pipeline.ledger import Ledger
 from pipeline.worker import Worker
@@ -44,6 +45,16 @@ class Delivery:
             self._on_record(record)
 
     def _write(self, records: list[Prediction]) -> None:
-        for sink in self._sinks:
-            for record in records:
-                sink.write(record)
+        errors = [error for sink in self._sinks if (error := _written(sink, records)) is not None]
+        if errors:
+            raise errors[0]
+
+
+def _written(sink: Sink, records: list[Prediction]) -> SinkError | None:
+    """The error that kept `sink` from taking the records, so that it keeps no other sink from it."""
+    try:
+        for record in records:
+            sink.write(record)
+    except SinkError as error:
+        return error
+    return None

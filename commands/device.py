@@ -1,44 +1,44 @@
 """Device: live sources through the pipeline, the newest clips first."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-from rich.console import Console
 
 from commands.device_pipeline import Job, dial_for, geometry_of, run_device
 from commands.plan import Setup, set_up
 from commands.runtime import OK, SOME_FAILED, complain, run_async
 from configs.settings import DeviceSettings
 from pipeline.clock import SystemClock
+from pipeline.errors import ConfigError
 from pipeline.items import Status
 from pipeline.ledger import Ledger
 from sinks.base import Sink
-from sinks.console import ConsoleSink
-from sinks.jsonl import JsonlSink
+from sinks.jsonl import STDOUT
+from sinks.registry import make_sink, parse_sink
+from sinks.runner import SinkRunner
+from sinks.settings import ConsoleSettings, JsonlSettings
+from sinks.together import opened
 from sources.registry import open_sources
 from stages.capture import capture
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceRequest:
-    """Which sources to run, and where the records go: always to the terminal unless `output` is "-"."""
+    """Which sources to run, and where the records go: to the terminal unless they go to standard output,
+    and wherever `output`, a file, and `sinks`, spelled as users do, say."""
 
     sources: tuple[str, ...]
     output: Path | None = None
     strict: bool = False
+    sinks: tuple[str, ...] = ()
 
 
 def run(settings: DeviceSettings, request: DeviceRequest) -> int:
     """Run until all sources end; exit status 1 when a clip failed or, if strict, when a record is missing."""
+    sinks = _sinks(request)
     setup = set_up(settings)
-    with ExitStack() as stack:
-        sinks = _sinks(request.output)
-        for sink in sinks:
-            sink.open()
-            stack.callback(sink.close)
+    with opened(sinks):
         ledger = run_async(partial(_run, setup, request, sinks))
     if request.strict and not ledger.balanced:
         complain(f"{ledger.admitted} clips were admitted, but {ledger.counts.total()} records written")
@@ -46,11 +46,16 @@ def run(settings: DeviceSettings, request: DeviceRequest) -> int:
     return SOME_FAILED if ledger.counts[Status.FAILED] else OK
 
 
-def _sinks(output: Path | None) -> list[Sink]:
-    if str(output) == "-":
-        return [JsonlSink("-")]
-    console = ConsoleSink(Console())
-    return [console] if output is None else [console, JsonlSink(output, resume=True)]
+def _sinks(request: DeviceRequest) -> list[SinkRunner]:
+    """Each on its own thread; ConfigError where two would write to the same place."""
+    output = () if request.output is None else (str(request.output),)
+    chosen = [parse_sink(spec) for spec in (*output, *request.sinks)]
+    if len(set(chosen)) < len(chosen):
+        raise ConfigError("--output and --sink: the same sink is named twice")
+    to_stdout = any(isinstance(each, JsonlSettings) and str(each.path) == STDOUT for each in chosen)
+    if not to_stdout and ConsoleSettings() not in chosen:
+        chosen.insert(0, ConsoleSettings())
+    return [make_sink(settings) for settings in chosen]
 
 
 async def _run(setup: Setup, request: DeviceRequest, sinks: Sequence[Sink]) -> Ledger:

@@ -88,3 +88,10 @@ async def test_a_sink_that_cannot_write_ends_it_and_the_record_does_not_count_as
     with pytest.raises(SinkError, match="no space left"):
         await delivered(map(make_ok, clips), [WatchedSink(full_at=1)], clips, on_record=told.append)
     assert [record.seq for record in told] == [0]
+
+
+async def test_a_sink_that_cannot_write_keeps_no_record_from_the_others():
+    clip, other = make_clip(), ListSink()
+    with pytest.raises(SinkError, match="no space left"):
+        await delivered([make_ok(clip)], [WatchedSink(full_at=0), other], [clip])
+    assert [record.clip_id for record in other.records] == [clip.clip_id]

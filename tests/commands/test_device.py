@@ -1,10 +1,16 @@
 import json
+import sqlite3
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from commands.demo import _sample_frames as sample_frames
+from commands.device import DeviceRequest, run
+from configs.settings import DeviceSettings, PlanSettings
 from main import app
+from pipeline.errors import ConfigError, SinkError
+from sinks.settings import JsonlSettings
 from sources.writer import write_video
 from tests.commands.processes import only_line
 
@@ -52,3 +58,41 @@ def test_a_wrong_source_is_one_line(source, named):
     result = invoke("--source", source)
     assert result.exit_code == 2
     assert named in only_line(result.stderr)
+
+
+def run_two_clips(output, *sinks):
+    settings = DeviceSettings(plan=PlanSettings(device_only=True))
+    source = ("pattern:motions?fps=200&clips=2&seed=4",)
+    return run(settings, DeviceRequest(source, output, strict=True, sinks=sinks))
+
+
+def test_records_go_to_every_sink_that_is_named_while_one_is_not_there(
+    tmp_path, capfd, unused_tcp_port, caplog
+):
+    database, file, spool = (tmp_path / name for name in ("results.db", "out.jsonl", "spool"))
+    far = f"http://127.0.0.1:{unused_tcp_port}/hook#grace_s=0.01&spool={spool}"
+    assert run_two_clips(None, f"sqlite:{database}", str(file), far) == 0
+    assert "2 clips: 2 ok" in capfd.readouterr().out
+    assert len(file.read_text().splitlines()) == 2
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM predictions").fetchone() == (2,)
+    assert f"2 records stay in {spool}" in caplog.text
+
+
+def test_standard_output_as_a_sink_leaves_the_terminal_to_it(capfd):
+    assert run_two_clips(None, "-") == 0
+    assert [json.loads(line)["seq"] for line in capfd.readouterr().out.splitlines()] == [0, 1]
+
+
+def test_one_sink_named_twice_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="named twice"):
+        run_two_clips(tmp_path / "out.jsonl", str(tmp_path / "out.jsonl"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_records_that_never_found_space_are_said_at_the_end(monkeypatch):
+    monkeypatch.setattr("commands.device.parse_sink", lambda spec: JsonlSettings(path=spec, grace_s=0.05))
+    with pytest.raises(
+        SinkError, match=r"/dev/full: .*No space left on device.*; 2 records were not written"
+    ):
+        run_two_clips(Path("/dev/full"))
