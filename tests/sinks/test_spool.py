@@ -123,6 +123,28 @@ def test_reading_again_gives_the_same_until_it_is_acknowledged(tmp_path: Path) -
     assert drain(spool) == [2]
 
 
+def test_what_was_acknowledged_does_not_come_back_in_the_next_run(tmp_path: Path) -> None:
+    spool = opened(tmp_path)
+    for seq in range(5):
+        spool.append(small(seq))
+    spool.acknowledge(spool.read(3))
+    spool.close()
+    assert drain(opened(tmp_path)) == [3, 4]
+
+
+def test_a_segment_that_a_crash_kept_from_being_removed_is_not_sent_again(tmp_path: Path) -> None:
+    spool = opened(tmp_path, len(small(0)) * 80)
+    for seq in range(25):
+        spool.append(small(seq))
+    delivered = Segment(1).path(tmp_path).read_bytes()
+    spool.acknowledge(spool.read(10))
+    spool.close()
+    assert not Segment(1).path(tmp_path).exists()
+    Segment(1).path(tmp_path).write_bytes(delivered)
+    assert drain(opened(tmp_path)) == list(range(10, 25))
+    assert not Segment(1).path(tmp_path).exists()
+
+
 def test_a_full_spool_gives_up_its_oldest_eighth_and_stays_within_its_bytes(tmp_path: Path) -> None:
     spool = opened(tmp_path, len(small(0)) * 80)
     for seq in range(81):

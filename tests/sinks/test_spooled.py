@@ -13,7 +13,13 @@ from tests.sinks.ends import FlakyRemote
 from tests.sinks.samples import numbered
 
 
-def spooled(folder: Path, remote: FlakyRemote, grace_s: float = 10.0) -> SpooledSink:
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A thread that does not end when it should hangs its test."""
+    monkeypatch.setattr("sinks.spooled.HANG_S", 3600.0)
+
+
+def spooled(folder: Path, remote: FlakyRemote, grace_s: float = 3600.0) -> SpooledSink:
     clock = SystemClock()
     return SpooledSink(Spool(folder, 1_000_000, clock), remote, clock, grace_s)
 
