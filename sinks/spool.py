@@ -217,7 +217,6 @@ class Spool:
     def _drop_oldest(self) -> None:
         oldest = self._segments.popleft()
         self._position, self._taken = Position(self._segments[0].number, 0), 0
-        self._keep_position()
         with suppress(OSError):  # the next start removes it
             oldest.path(self.folder).unlink()
 
