@@ -1,7 +1,10 @@
 import asyncio
 import json
+import shutil
 import socket
+import subprocess
 from functools import partial
+from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import unused_port
@@ -36,6 +39,15 @@ def seqs(ear: Ear, source: str = "abseiling") -> list[int]:
     return [json.loads(payload)["seq"] for payload in ear.said(f"site/{source}/clip")]
 
 
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate for this machine, and its key."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject]
+    subprocess.run([*make, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    return cert, key
+
+
 async def test_records_states_and_availability_are_published(tmp_path):
     port = unused_port()
     async with broker(port), listening(port) as ear:
@@ -45,11 +57,13 @@ async def test_records_states_and_availability_are_published(tmp_path):
         for seq in range(50):
             runner.write(numbered(seq))
         await until(lambda: len(seqs(ear)) == 50 and len(ear.said("site/front%2Fdoor/status")) == 1)
+        runner.tell("front/door", "stalled")
+        await until(lambda: len(ear.said("site/front%2Fdoor/status")) == 2)
         await off_the_loop(runner.close)
         await until(lambda: len(ear.said("site/available")) == 2)
     assert json.loads(ear.said("site/abseiling/clip")[0]) == to_record(numbered(0))
     assert seqs(ear) == list(range(50))
-    assert ear.said("site/front%2Fdoor/status") == [b"running"]
+    assert ear.said("site/front%2Fdoor/status") == [b"running", b"stalled"]
     assert ear.said("site/available") == [b"online", b"offline"]
     assert runner.statistics().written == 50
 
@@ -134,6 +148,22 @@ async def test_a_password_is_shown_to_the_broker_and_to_nobody_else(tmp_path, pa
         assert (runner.statistics().written == 1) == let_in
         await off_the_loop(runner.close)
     assert password not in f"{caplog.text} {runner.statistics()}"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_with_tls_only_a_trusted_broker_gets_records(tmp_path, trusted):
+    cert, key = self_signed(tmp_path)
+    port = unused_port()
+    async with broker(port, tls=(cert, key)):
+        ca = cert if trusted else None
+        runner = make_sink(settings(port, tmp_path / "spool", tls=True, ca=ca, grace_s=0.1))
+        runner.open()
+        runner.write(numbered(0))
+        await until(lambda: runner.statistics().written == 1 or runner.statistics().last_error is not None)
+        assert (runner.statistics().written == 1) == trusted
+        assert trusted or "certificate verify failed" in runner.statistics().last_error
+        await off_the_loop(runner.close)
 
 
 @given(st.text(max_size=20), st.text(max_size=20))

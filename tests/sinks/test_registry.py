@@ -2,6 +2,7 @@ import io
 import json
 import resource
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipeline.errors import ConfigError, JanusError
+from pipeline.errors import ConfigError, JanusError, SinkError
 from sinks.outage import Outage
 from sinks.record import to_line
 from sinks.registry import make_sink, parse_sink
+from sinks.runner import Bounds
 from sinks.settings import (
     ConsoleSettings,
     JsonlSettings,
@@ -20,6 +22,7 @@ from sinks.settings import (
     SqliteSettings,
     WebhookSettings,
 )
+from sinks.spool import Spool
 from tests.sinks.samples import numbered
 
 
@@ -155,3 +158,18 @@ def test_a_far_end_that_is_not_there_is_no_reason_not_to_start(tmp_path: Path, n
     sink.write(numbered(0))
     sink.close()
     assert sink.statistics().spooled == 1
+
+
+def test_a_far_end_whose_spool_has_no_room_gives_up_the_oldest_and_never_ends_the_run(tmp_path, monkeypatch):
+    def full(self: Spool, line: bytes) -> None:
+        raise SinkError("spool: records cannot be spooled (No space left on device)")
+
+    monkeypatch.setattr(Spool, "append", full)
+    monkeypatch.setattr("sinks.registry.Bounds", partial(Bounds, most_records=2))
+    sink = make_sink(WebhookSettings(url="http://127.0.0.1:9/", spool=tmp_path, grace_s=0))
+    sink._grace_s = 0.01
+    sink.open()
+    for seq in range(6):
+        sink.write(numbered(seq))
+    assert sink.statistics().given_up >= 3
+    sink.close()

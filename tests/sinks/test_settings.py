@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from pipeline.errors import ConfigError
 from sinks.settings import MqttSettings, SqliteSettings, WebhookSettings, sink_settings, spool_folder
@@ -55,6 +55,9 @@ def test_no_secret_shows_in_settings_or_in_an_error_about_them():
     with pytest.raises(ConfigError) as raised:
         sink_settings({**MQTT, "password": "w0rd", "port": "s3cret", "pasword": "t0ken"}, "sinks.broker")
     said += str(raised.value)
+    with pytest.raises(ValidationError) as unwrapped:
+        WebhookSettings(url="https://me:pa55@host/")
+    said += str(unwrapped.value)
     assert not [word for word in ("pa55", "t0ken", "s3cret", "w0rd") if word in said]
     assert "sinks.broker: port:" in said
     assert "pasword: Extra inputs are not permitted" in said
