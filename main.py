@@ -55,7 +55,7 @@ app = typer.Typer(
 
 
 PAPER_SETUP = Path(__file__).parent / "configs" / "paper.yaml"
-SEVERAL = frozenset({"--traces", "--policies", "--source"})
+SEVERAL = frozenset({"--traces", "--policies", "--source", "--sink"})
 
 
 @app.command()
@@ -189,6 +189,14 @@ def device(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write JSON lines here; - is stdout.")
     ] = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sink",
+            help="Also write there: mqtt://HOST/TOPIC, https://HOST/HOOK, sqlite:FILE, FILE.jsonl; may be "
+            "given again.",
+        ),
+    ] = None,
     policy: Policy = None,
     levels: Levels = None,
     accuracy_tolerance: Tolerance = 0.01,
@@ -234,7 +242,7 @@ def device(
             top_k=top_k,
             grace_s=grace,
         )
-        return run(settings, DeviceRequest(tuple(source), output, strict))
+        return run(settings, DeviceRequest(tuple(source), output, strict, tuple(sink or ())))
 
     sys.exit(guarded(work))
 

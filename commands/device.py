@@ -8,6 +8,7 @@ from pathlib import Path
 from commands.device_pipeline import Job, dial_for, geometry_of, run_device
 from commands.plan import Setup, set_up
 from commands.runtime import OK, SOME_FAILED, complain, run_async
+from commands.stopping import ending_on_signals
 from configs.settings import DeviceSettings
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError
@@ -35,11 +36,15 @@ class DeviceRequest:
 
 
 def run(settings: DeviceSettings, request: DeviceRequest) -> int:
-    """Run until all sources end; exit status 1 when a clip failed or, if strict, when a record is missing."""
+    """Run until all sources end, or a signal ends them; exit status 1 when a clip failed or, if strict, when
+    a record is missing."""
     sinks = _sinks(request)
     setup = set_up(settings)
     with opened(sinks):
         ledger = run_async(partial(_run, setup, request, sinks))
+    if ledger is None:
+        complain(f"{settings.grace_s:g} s of grace were not enough: what was under way has failed records")
+        return SOME_FAILED
     if request.strict and not ledger.balanced:
         complain(f"{ledger.admitted} clips were admitted, but {ledger.counts.total()} records written")
         return SOME_FAILED
@@ -58,8 +63,17 @@ def _sinks(request: DeviceRequest) -> list[SinkRunner]:
     return [make_sink(settings) for settings in chosen]
 
 
-async def _run(setup: Setup, request: DeviceRequest, sinks: Sequence[Sink]) -> Ledger:
+async def _run(setup: Setup, request: DeviceRequest, sinks: Sequence[Sink]) -> Ledger | None:
+    """Run to the end of the sources, or from a signal on to the end of what is under way; None where the
+    grace was too short for that."""
     clock, model = SystemClock(), setup.model
     sources = open_sources(request.sources, geometry_of(model), model.clip_frames, clock)
     job = Job(inlets=[capture(source) for source in sources], sinks=sinks, live=True)
-    return await run_device(setup, job, clock, dial_for(setup))
+
+    def stop() -> None:
+        for source in sources:
+            source.close()
+
+    async with ending_on_signals(stop, setup.settings.grace_s, clock):
+        return await run_device(setup, job, clock, dial_for(setup))
+    return None

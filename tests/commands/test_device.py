@@ -1,5 +1,7 @@
 import json
+import signal
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from main import app
 from pipeline.errors import ConfigError, SinkError
 from sinks.settings import JsonlSettings
 from sources.writer import write_video
-from tests.commands.processes import only_line
+from tests.commands.processes import only_line, start
 
 
 def invoke(*arguments):
@@ -96,3 +98,20 @@ def test_records_that_never_found_space_are_said_at_the_end(monkeypatch):
         SinkError, match=r"/dev/full: .*No space left on device.*; 2 records were not written"
     ):
         run_two_clips(Path("/dev/full"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(tmp_path, number):
+    output = tmp_path / "out.jsonl"
+    source = "pattern:motions?fps=200"
+    process = start("device", "--source", source, "--device-only", "-o", output, "--strict", "--grace", 20)
+    while (not output.exists() or output.read_bytes().count(b"\n") < 3) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(number)
+    out, error = process.communicate(timeout=40)
+    assert process.returncode == 0, error
+    assert "finishing what is under way" in error
+    records = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [record["seq"] for record in records] == list(range(len(records)))
+    assert {record["status"] for record in records} <= {"ok", "dropped"}
+    assert f"{len(records)} clips" in out
