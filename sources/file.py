@@ -58,7 +58,9 @@ class FileSource:
     def pictures(self) -> Iterator[av.VideoFrame]:
         """What `frames()` gives, as decoded and neither cropped nor converted; the same errors."""
         with self._open() as container:
-            yield from self._decode(container, self._video_stream(container))
+            stream = self._video_stream(container)
+            self.rate = _rate(stream)
+            yield from self._decode(container, stream)
 
     def count_packets(self) -> int:
         """Number of pictures by the packets that hold one, without decoding: seldom wrong, yet no promise."""
