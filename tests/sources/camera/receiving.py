@@ -129,6 +129,16 @@ async def connect(camera, **options):
     return RawClient(reader, writer, camera.url)
 
 
+async def ending(reader):
+    """How the peer ends a connection: "end" or "reset"; waits until it does."""
+    try:
+        while await reader.read(65536):
+            pass
+    except ConnectionResetError:
+        return "reset"
+    return "end"
+
+
 def basic(text):
     """The Authorization header of user:password."""
     return f"Basic {base64.b64encode(text.encode()).decode()}"
