@@ -425,6 +425,46 @@ def link(
 
 
 @app.command()
+def camera(
+    video: Annotated[str, typer.Argument(help="A video file, or pattern:motions.", show_default=False)],
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8554,
+    path: Annotated[str, typer.Option("--path", help="What follows the port in the URL.")] = "stream",
+    user: Annotated[str | None, typer.Option("--user", help="Who may watch. [everybody]")] = None,
+    password: Annotated[str | None, typer.Option("--password", help="The user's password.")] = None,
+    udp: Annotated[bool, typer.Option("--udp/--no-udp", help="Offer RTP over UDP beside TCP.")] = True,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", help="Speak rtsps with this certificate (PEM).")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", help="The certificate's key (PEM).")] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault",
+            help="In s after the start: freeze:AT:FOR, fin:AT, rst:AT, refuse:AT:FOR or down:AT:FOR; "
+            "late-describe:FOR. May be given several times.",
+        ),
+    ] = None,
+    fps: Annotated[float | None, typer.Option("--fps", help="Frames a second. [the video's own]")] = None,
+    verbose: Verbose = 0,
+) -> None:
+    """Play a video as an RTSP camera, to test against."""
+    set_up_logging(verbose)
+
+    def work() -> int:
+        from commands.camera import run
+        from sources.camera import CameraSettings, parse_fault
+
+        faults = tuple(parse_fault(text) for text in fault or ())
+        settings = CameraSettings(
+            video, host, port, path, user, password, udp, tls_cert, tls_key, faults, fps
+        )
+        return run(settings)
+
+    sys.exit(guarded(work))
+
+
+@app.command()
 def simulate(
     more: Annotated[
         list[Path] | None, typer.Argument(help="More trace files or folders.", show_default=False)
