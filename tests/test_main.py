@@ -7,7 +7,18 @@ from typer.testing import CliRunner
 
 from main import app
 
-VERBS = ("cloud", "replay", "device", "demo", "explain", "profile", "link", "simulate", "train-sample")
+VERBS = (
+    "cloud",
+    "replay",
+    "device",
+    "demo",
+    "explain",
+    "profile",
+    "link",
+    "camera",
+    "simulate",
+    "train-sample",
+)
 
 
 @pytest.mark.parametrize("verb", VERBS)
