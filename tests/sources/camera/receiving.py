@@ -8,14 +8,17 @@ from dataclasses import dataclass
 
 def depacketised(payloads):
     """The NAL units of RTP payloads that all arrived, in order (RFC 6184)."""
-    units = []
+    units, open_unit = [], False
     for payload in payloads:
         if payload[0] & 31 != 28:
+            assert not open_unit
             units.append(payload)
-        elif payload[1] & 0x80:
-            units.append(bytes((payload[0] & 0xE0 | payload[1] & 31,)) + payload[2:])
-        else:
-            units[-1] += payload[2:]
+            continue
+        begins, open_before, open_unit = bool(payload[1] & 0x80), open_unit, not payload[1] & 0x40
+        assert begins != open_before
+        units += [bytes((payload[0] & 0xE0 | payload[1] & 31,))] if begins else []
+        units[-1] += payload[2:]
+    assert not open_unit
     return units
 
 
