@@ -64,6 +64,17 @@ def test_every_frame_is_one_slice_and_a_key_frame_comes_every_second_with_its_pa
     assert frames[0].units[0][1] == BASELINE
 
 
+def test_the_key_frames_of_the_file_are_not_those_of_the_camera(tmp_path):
+    with av.open(str(tmp_path / "keys.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"g": "3", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 48, 48, "yuv420p"
+        for shade in shades(20, 48):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(shade, format="rgb24")))
+        container.mux(stream.encode(None))
+    frames = frames_of(Film(str(tmp_path / "keys.mp4"), None), 20)
+    assert [frame.key for frame in frames] == [index % 10 == 0 for index in range(20)]
+
+
 def test_a_short_video_is_encoded_once_and_a_long_one_again_and_again(video, monkeypatch):
     film = Film(video, None)
     first = frames_of(film, 20)
