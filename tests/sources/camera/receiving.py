@@ -128,7 +128,8 @@ class RawClient:
 
 async def connect(camera, **options):
     """A connection that the test has to close; `options` are asyncio's own."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", camera.port, **options)
+    where = {} if "sock" in options else {"host": "127.0.0.1", "port": camera.port}
+    reader, writer = await asyncio.open_connection(**where, **options)
     return RawClient(reader, writer, camera.url)
 
 

@@ -109,13 +109,17 @@ async def test_several_clients_watch_at_once():
     assert camera.clients == 0
 
 
+async def slow_player(turned):
+    """A client that plays and has little room for what it does not read."""
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.connect(("127.0.0.1", turned.camera.port))
+    return await turned.player(sock=narrow, limit=4096)
+
+
 async def test_a_slow_client_goes_on_at_a_key_frame_and_holds_nobody_up():
     async with turned_camera() as turned:
-        narrow = socket.socket()
-        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        narrow.connect(("127.0.0.1", turned.camera.port))
-        reader, writer = await asyncio.open_connection(sock=narrow, limit=4096)
-        slow, prompt = await connect_over(turned, reader, writer), await turned.player()
+        slow, prompt = await slow_player(turned), await turned.player()
         pictures = [await turned.show(prompt) for _ in range(400)]
         times = [picture[0].timestamp for picture in pictures]
         assert {(after - before) % 2**32 for before, after in pairwise(times)} == {9000}
@@ -127,15 +131,22 @@ async def test_a_slow_client_goes_on_at_a_key_frame_and_holds_nobody_up():
             before = after
         assert kind_of(depacketised([packet.payload for packet in after])[-1]) == IDR
         assert after[0].sequence == (before[-1].sequence + 1) % 2**16
-        writer.transport.abort()
 
 
-async def connect_over(turned, reader, writer):
-    client = await turned.client()
-    client.writer.transport.abort()
-    client.reader, client.writer = reader, writer
-    await client.play()
-    return client
+async def test_what_waits_for_a_slow_client_when_the_camera_freezes_is_not_sent():
+    async with turned_camera() as turned:
+        slow, prompt = await slow_player(turned), await turned.player()
+        waiting = []
+        while not waiting:
+            await turned.show(prompt)
+            waiting = [client for client in turned.camera._clients if len(client._backlog) > 5]
+        turned.camera.freeze(5)
+        while True:
+            try:
+                await asyncio.wait_for(slow.reader.read(65536), 0.3)
+            except TimeoutError:
+                break
+        assert len(waiting[0]._backlog) > 3
 
 
 async def test_a_frozen_camera_sends_nothing_then_answers_and_goes_on_at_a_key_frame():
