@@ -96,6 +96,16 @@ async def test_a_client_that_keeps_silent_is_let_go_and_one_that_shows_life_is_n
         assert await ending(silent.reader)
 
 
+async def test_a_freeze_is_not_the_client_s_silence():
+    async with turned_camera() as turned:
+        client = await turned.player()
+        turned.camera.freeze(SESSION_S + 5)
+        await turned.turn(SESSION_S + 4)
+        assert turned.camera.clients == 1
+        await turned.turn(SESSION_S - 5)
+        assert (await client.ask("GET_PARAMETER")).status == 200
+
+
 @pytest.mark.parametrize("data", [b"", b"OPT", b"$\x00\xff\xff", b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n"])
 async def test_a_request_that_never_ends_is_given_up(data):
     async with turned_camera() as turned:
