@@ -16,6 +16,7 @@ import pytest
 from pipeline.errors import ConfigError
 from sources.camera import CameraSettings, Fault, open_camera
 from sources.camera import camera as camera_room
+from sources.camera import client as client_room
 from sources.camera import film as film_room
 from sources.camera.h264 import IDR, kind_of
 from sources.writer import write_video
@@ -171,7 +172,8 @@ async def test_a_frozen_camera_sends_nothing_then_answers_and_goes_on_at_a_key_f
 
 
 @pytest.mark.parametrize(("kind", "seen"), [("fin", "end"), ("rst", "reset"), ("down", "reset")])
-async def test_connections_end_as_the_fault_says_and_not_before(kind, seen):
+async def test_connections_end_as_the_fault_says_and_not_before(kind, seen, monkeypatch):
+    monkeypatch.setattr(client_room, "GOODBYE_S", 60)
     async with turned_camera(faults=(Fault(kind, 3, 5),)) as turned:
         clients = [await turned.player() for _ in range(2)]
         while turned.clock.now() < 52.7:
