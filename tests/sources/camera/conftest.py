@@ -7,7 +7,9 @@ import pytest
 import uvloop
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
-CONNECTING = frozenset({"test_camera.py", "test_client.py", "test_listener.py", "test_roads.py"})
+CONNECTING = frozenset(
+    {"test_camera.py", "test_client.py", "test_listener.py", "test_players.py", "test_roads.py"}
+)
 
 
 @pytest.hookimpl(optionalhook=True)
