@@ -1,7 +1,6 @@
 """Cameras that a test opens, and real clients that watch them."""
 
 import asyncio
-import itertools
 import math
 import struct
 from contextlib import asynccontextmanager
@@ -48,11 +47,13 @@ class Turned:
         A key frame comes within ten: what takes longer waits for this machine, not for the camera.
         """
         waiting = asyncio.ensure_future(awaited)
-        for periods in itertools.count(1):
+        await asyncio.wait([waiting], timeout=0.002)
+        periods = 0
+        while not waiting.done():
+            periods += 1
             await self.turn(0.1)
             await asyncio.wait([waiting], timeout=0.05 if periods < 12 else 0.2)
-            if waiting.done():
-                return waiting.result()
+        return waiting.result()
 
     async def turn(self, seconds):
         """Let time pass in steps of a frame's period, so that none is late."""
