@@ -4,6 +4,7 @@
     ├── ConfigError             a setting, a flag or a configuration file is wrong
     ├── ModelError              an unknown model, or weights that do not fit it
     ├── SourceError             a video or camera that cannot be opened or decoded any further
+    │   └── StreamLost          a camera that broke off or does not answer: it may come back
     ├── SinkError               results cannot be written
     ├── CodecError              bytes that do not decode to their declared shape, or an array no codec takes
     ├── ProtocolError           a message that breaks the rules of the wire
@@ -34,6 +35,14 @@ class SourceError(JanusError):
     def __init__(self, source: str, message: str) -> None:
         super().__init__(f"{source}: {message}")
         self.source = source
+
+
+class StreamLost(SourceError):
+    """A camera that broke off or does not answer and may come back; `refused`: it answered, and said no."""
+
+    def __init__(self, source: str, message: str, refused: bool = False) -> None:
+        super().__init__(source, message)
+        self.refused = refused
 
 
 class SinkError(JanusError):

@@ -32,6 +32,14 @@ class SourceStart:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceBreak:
+    """Between two frames of a live source that belong to no common clip; `reason` says why."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceEnd:
     """The last item of a source. `error` says why it ended early; None after a normal end."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.errors import ConfigError
-from pipeline.items import Frame
+from pipeline.items import Frame, SourceBreak
 
 FALLBACK_RATE = 25.0
 
@@ -31,7 +31,8 @@ class Source(Protocol):
     `rate` is the nominal frames a second; None until the first frame came, or where nobody knows.
     `frames()` blocks and runs in the source's own reading thread; `pts_s` rises strictly; it ends
     normally at the end and raises SourceError when it cannot go on. `close()` may be called from
-    any thread: it asks the reading thread to end soon, which then frees what it holds.
+    any thread: it asks the reading thread to end soon, which then frees what it holds. Only live
+    sources have breaks, each between two frames that no clip may hold both of.
     """
 
     @property
@@ -40,6 +41,12 @@ class Source(Protocol):
     @property
     def rate(self) -> float | None: ...
 
-    def frames(self) -> Iterator[Frame]: ...
+    def frames(self) -> Iterator[Frame | SourceBreak]: ...
 
     def close(self) -> None: ...
+
+
+class Recording(Source, Protocol):
+    """A source without breaks."""
+
+    def frames(self) -> Iterator[Frame]: ...

@@ -91,6 +91,18 @@ class ClipAssembler:
         self._last = frame
         return clips
 
+    def cut(self) -> int:
+        """End the clip that has begun, without making it: what comes next shows another scene.
+
+        Returns how many frames no clip has shown. A clip padded with one picture would claim a scene
+        that stood still, and could not keep its promise either: it would be as old as the gap is long.
+        """
+        shown = self._start - self._settings.step + self._settings.span if self._start else 0
+        lost = len({id(frame) for slot, frame in self._kept.items() if slot >= shown})
+        self._last = None
+        self._kept.clear()
+        return lost
+
     def finish(self) -> list[Clip]:
         """The last clip, its last frame repeated, if frames are left that no clip has shown."""
         start, found = self._start, self._settings.left_over(self._start, self._slot)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pipeline.clock import Clock
 from pipeline.items import Frame
-from sources.base import Source
+from sources.base import Recording
 
 
 class PacedSource:
@@ -16,7 +16,9 @@ class PacedSource:
     `wait` sleeps for seconds; the default wakes early when the source is closed.
     """
 
-    def __init__(self, source: Source, clock: Clock, wait: Callable[[float], object] | None = None) -> None:
+    def __init__(
+        self, source: Recording, clock: Clock, wait: Callable[[float], object] | None = None
+    ) -> None:
         self.name = source.name
         self._source = source
         self._clock = clock

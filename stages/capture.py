@@ -7,15 +7,15 @@ from itertools import islice
 import anyio
 
 from pipeline.errors import SourceError
-from pipeline.items import Frame, SourceEnd, SourceStart
+from pipeline.items import Frame, SourceBreak, SourceEnd, SourceStart
 from pipeline.worker import Worker
 from sources.base import FALLBACK_RATE, Source
 
-Captured = SourceStart | Frame | SourceEnd
+Captured = SourceStart | Frame | SourceBreak | SourceEnd
 
 
 async def capture(source: Source, frames_at_once: int = 1) -> AsyncGenerator[Captured, None]:
-    """Yield the start, the frames and the end of `source`; an error of the source is in its end.
+    """Yield the start, the frames and breaks, and the end of `source`; its error is in its end.
 
     `frames_at_once` > 1 saves hops between threads where frames need not be live.
     """
@@ -28,8 +28,8 @@ async def capture(source: Source, frames_at_once: int = 1) -> AsyncGenerator[Cap
                 if chunk and not started:
                     started = True
                     yield SourceStart(source.name, source.rate or FALLBACK_RATE)
-                for frame in chunk:
-                    yield frame
+                for item in chunk:
+                    yield item
                 if end is not None:
                     yield end
                     return
@@ -47,8 +47,10 @@ async def capture_in_turn(sources: Iterable[Source], frames_at_once: int) -> Asy
                 yield item
 
 
-def _read(name: str, frames: Iterator[Frame], at_most: int) -> tuple[list[Frame], SourceEnd | None]:
-    chunk: list[Frame] = []
+def _read(
+    name: str, frames: Iterator[Frame | SourceBreak], at_most: int
+) -> tuple[list[Frame | SourceBreak], SourceEnd | None]:
+    chunk: list[Frame | SourceBreak] = []
     try:
         chunk.extend(islice(frames, at_most))
     except SourceError as error:
@@ -56,7 +58,7 @@ def _read(name: str, frames: Iterator[Frame], at_most: int) -> tuple[list[Frame]
     return chunk, None if len(chunk) == at_most else SourceEnd(name)
 
 
-def _close(frames: Iterator[Frame]) -> None:
+def _close(frames: Iterator[Frame | SourceBreak]) -> None:
     close = getattr(frames, "close", None)
     if close is not None:
         close()

@@ -1,12 +1,13 @@
 """Clip batch: frames of many sources become clips, each admitted to the ledger."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
 from pipeline.channel import Channel
 from pipeline.clock import Clock
 from pipeline.errors import ConfigError
-from pipeline.items import Clip, Frame, Prediction, SourceEnd, SourceStart, Status
+from pipeline.items import Clip, Frame, Prediction, SourceBreak, SourceEnd, SourceStart, Status
 from pipeline.ledger import Ledger
 from sources.clips import ClipAssembler, ClipSettings
 from stages.capture import Captured
@@ -24,7 +25,8 @@ class ClipBatch:
     """Assembles each source's frames into clips by presentation time.
 
     Clips that `done` names (clip id -> start_s, from an earlier run) are not made again. The error
-    that ends a source becomes one failed record with the sequence number after its last clip.
+    that ends a source becomes one failed record with the sequence number after its last clip. A break
+    ends the clip that has begun: its frames are counted in `discarded`, by source, and owe no record.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class ClipBatch:
         self._sla_ms = sla_ms
         self._done = done or {}
         self._batches: dict[str, _Batch] = {}
+        self.discarded: Counter[str] = Counter()
 
     async def run(self, items: Channel[Captured]) -> AsyncGenerator[Clip | Prediction, None]:
         """Turn captured items into clips and failed records."""
@@ -58,6 +61,9 @@ class ClipBatch:
             case Frame():
                 batch = self._batches[item.source]
                 return [*self._admit(batch, batch.assembler.add(item))]
+            case SourceBreak():
+                self.discarded[item.source] += self._batches[item.source].assembler.cut()
+                return []
             case SourceEnd():
                 return self._end(item)
 

@@ -220,3 +220,50 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, int], named: s
         ClipSettings(**wrong)
     with pytest.raises(ConfigError, match="rate"):
         ClipSettings(4, rate=float(Fraction(-1, 2)))
+
+
+def cut_at(frames: list[Frame], cuts: set[int], assembler: ClipAssembler) -> tuple[list[Clip], int]:
+    """Clips, and frames discarded, where a scene ends before each frame whose index is in `cuts`."""
+    clips, lost = [], 0
+    for one in frames:
+        if one.index in cuts:
+            lost += assembler.cut()
+        clips += assembler.add(one)
+    return clips + assembler.finish(), lost
+
+
+@given(specs, rates, st.integers(1, 80), st.sets(st.integers(0, 80), max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_a_cut_never_mixes_two_scenes_pads_nothing_and_keeps_numbers_rising(
+    spec: ClipSettings, rate: float, count: int, cuts: set[int]
+) -> None:
+    clips, _ = cut_at(steady(count, rate), cuts, ClipAssembler("cam", spec, rate))
+    for clip in clips:
+        scenes = {sum(cut <= index for cut in cuts) for index in shown(clip)}
+        assert len(scenes) == 1
+        assert clip.padded == 0 or scenes == {len(cuts - set(range(count, 81)))}
+    assert [clip.seq for clip in clips] == list(range(len(clips)))
+
+
+@given(st.integers(1, 6), st.integers(1, 80), st.sets(st.integers(0, 80), max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_every_frame_is_shown_or_counted_as_discarded(size: int, count: int, cuts: set[int]) -> None:
+    clips, lost = cut_at(steady(count, 25.0), cuts, ClipAssembler("cam", ClipSettings(size), 25.0))
+    assert len({index for clip in clips for index in shown(clip)}) + lost == count
+
+
+def test_frames_that_an_overlapping_clip_has_shown_are_not_counted_as_discarded() -> None:
+    assembler = ClipAssembler("cam", ClipSettings(4, hop=2), 25.0)
+    for one in steady(7, 25.0):
+        assembler.add(one)
+    assert assembler.cut() == 1
+    assert assembler.cut() == 0
+
+
+def test_a_cut_frees_the_frames_and_a_clip_begins_with_the_next_one() -> None:
+    assembler = ClipAssembler("cam", ClipSettings(4), 25.0)
+    clips, lost = cut_at(steady(8, 25.0), {3}, assembler)
+    assert not assembler._kept
+    assert lost == 3
+    assert [(shown(clip), clip.padded) for clip in clips] == [([3, 4, 5, 6], 0), ([7, 7, 7, 7], 3)]
+    assert clips[0].start_s == pytest.approx(3 / 25)

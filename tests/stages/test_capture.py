@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.items import Frame, SourceEnd, SourceStart
+from pipeline.items import Frame, SourceBreak, SourceEnd, SourceStart
 from stages.capture import capture, capture_in_turn
 from tests.stages.frames import ListSource
 
@@ -44,6 +44,17 @@ async def test_an_unexpected_error_is_not_swallowed():
 
     with pytest.raises(RuntimeError, match="bug"):
         [item async for item in capture(Broken("cam", 1))]
+
+
+async def test_a_break_comes_between_the_frames_that_it_parts():
+    class Breaking(ListSource):
+        def frames(self):
+            for frame in super().frames():
+                yield frame
+                yield SourceBreak("cam", "cut")
+
+    kinds = [type(item) async for item in capture(Breaking("cam", 2))]
+    assert kinds == [SourceStart, Frame, SourceBreak, Frame, SourceBreak, SourceEnd]
 
 
 async def test_sources_in_turn_are_opened_one_after_the_other_and_a_broken_one_stops_none():

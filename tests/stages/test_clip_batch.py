@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.clock import ManualClock
 from pipeline.errors import ConfigError
-from pipeline.items import Clip, Prediction, SourceEnd, SourceStart, Status
+from pipeline.items import Clip, Prediction, SourceBreak, SourceEnd, SourceStart, Status
 from pipeline.ledger import Ledger
 from sources.clips import ClipSettings
 from stages.clip_batch import ClipBatch
@@ -77,3 +77,15 @@ async def test_resuming_with_other_clips_is_refused():
     done = {clip.clip_id: clip.start_s for clip in first}
     with pytest.raises(ConfigError, match="same frames, stride and hop"):
         await batch(captured("cam", 16), done=done, hop=2)
+
+
+async def test_a_break_ends_the_clip_that_has_begun_and_owes_no_record_for_it():
+    items = captured("cam", 11)
+    items.insert(1 + 6, SourceBreak("cam", "no frame for 3.0 s"))
+    ledger = Ledger()
+    stage = ClipBatch(ClipSettings(4), ledger, ManualClock(500.0))
+    clips = [clip async for clip in stage.run(await channel_of(*items))]
+    assert [clip.frames[:, 0, 0, 0].tolist() for clip in clips] == [[0, 1, 2, 3], [6, 7, 8, 9], [10] * 4]
+    assert [clip.seq for clip in clips] == [0, 1, 2]
+    assert stage.discarded == {"cam": 2}
+    assert ledger.admitted == 3
