@@ -1,5 +1,6 @@
-"""Sources by what a user writes: a pattern, or a video file played as if it were live."""
+"""Sources by what a user writes: a camera, a stream, a pattern, or a video file played as if it were live."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -8,13 +9,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.clock import Clock
 from pipeline.errors import ConfigError
+from pipeline.redact import redacted_address
 from sources.base import FrameGeometry, Source
 from sources.file import FileSource
+from sources.live.make import live_source
+from sources.live.url import SCHEMES, parse_address, scheme_of
 from sources.paced import PacedSource
 from sources.pattern import PatternSource
 
 PATTERN = "pattern:"
 PATTERNS = ("motions",)
+_NAMED = re.compile(r"([A-Za-z0-9][\w.-]{0,63})=(.+)", re.DOTALL)
+
+Name = Callable[[str], str]
 
 
 class PatternOptions(BaseModel):
@@ -32,14 +39,32 @@ def open_sources(
 ) -> list[Source]:
     """A live source for each spec, with names that are unique; opens nothing yet.
 
-    A spec is pattern:motions[?fps=F&seed=S&clips=N], or the path of a video. ConfigError otherwise.
+    A spec is an address that begins with rtsp://, rtsps://, http://, https:// or webcam:, or
+    pattern:motions[?fps=F&seed=S&clips=N], or the path of a video; NAME= before it gives it a name.
+    ConfigError otherwise.
     """
     names: set[str] = set()
-    sources = []
+    sources: list[Source] = []
     for spec in specs:
-        make = _pattern if spec.startswith(PATTERN) else _file
-        sources.append(make(spec, lambda stem: _unique(stem, names), geometry, clip_frames, clock))
+        given, where = split_name(spec)
+
+        def name(stem: str, given: str | None = given) -> str:
+            return _unique(given or stem, names)
+
+        scheme = scheme_of(where)
+        if scheme in SCHEMES:
+            address = parse_address(where)
+            sources.append(live_source(address, name(address.stem), geometry, clock))
+        else:
+            make = _pattern if where.startswith(PATTERN) else _file
+            sources.append(make(where, name, geometry, clip_frames, clock))
     return sources
+
+
+def split_name(spec: str) -> tuple[str | None, str]:
+    """The name that a user gave, if one, and what follows it; a path that exists is a path."""
+    found = _NAMED.fullmatch(spec)
+    return (found[1], found[2]) if found and not Path(spec).is_file() else (None, spec)
 
 
 def _unique(stem: str, names: set[str]) -> str:
@@ -65,9 +90,7 @@ def parse_pattern(spec: str) -> PatternOptions:
         raise ConfigError(f"source {spec!r}: write options as pattern:{kind}?fps=8&seed=0&clips=20") from None
 
 
-def _pattern(
-    spec: str, name: Callable[[str], str], geometry: FrameGeometry, clip_frames: int, clock: Clock
-) -> Source:
+def _pattern(spec: str, name: Name, geometry: FrameGeometry, clip_frames: int, clock: Clock) -> Source:
     options = parse_pattern(spec)
     return PatternSource(
         name("pattern"),
@@ -80,10 +103,16 @@ def _pattern(
     )
 
 
-def _file(
-    spec: str, name: Callable[[str], str], geometry: FrameGeometry, clip_frames: int, clock: Clock
-) -> Source:
+def _file(spec: str, name: Name, geometry: FrameGeometry, clip_frames: int, clock: Clock) -> Source:
+    scheme = scheme_of(spec)
+    if scheme is not None and "://" in spec:
+        raise ConfigError(
+            f"source {redacted_address(spec)!r}: unknown scheme {scheme!r}; there are {', '.join(SCHEMES)}"
+        )
     path = Path(spec)
     if not path.is_file():
-        raise ConfigError(f"source {spec!r}: no such file; give a video, or pattern:{PATTERNS[0]}")
+        raise ConfigError(
+            f"source {redacted_address(spec)!r}: no such file; give a video, a camera (rtsp://HOST/PATH), or "
+            f"pattern:{PATTERNS[0]}"
+        )
     return PacedSource(FileSource(path, name(path.stem), geometry, clock), clock)

@@ -32,6 +32,35 @@ def test_the_geometry_reaches_the_frames():
     assert frame.pixels.shape == (64, 64, 3)
 
 
+def test_cameras_are_called_by_host_and_path_and_told_apart():
+    specs = ["rtsp://me:pw@door/1", "rtsp://you:pw@door/1", "http://yard/cam?token=abc", "rtsps://door/2"]
+    assert [source.name for source in opened(*specs)] == ["door-1", "door-1-2", "yard-cam", "door-2"]
+
+
+def test_a_name_before_the_address_is_the_sources_name(tmp_path):
+    (tmp_path / "a=b.mp4").write_bytes(b"not opened yet")
+    (tmp_path / "door.mp4").write_bytes(b"not opened yet")
+    specs = ["front=rtsp://me:p=w@door/1?a=b", f"yard={tmp_path}/door.mp4", "x=pattern:motions?fps=9"]
+    assert [source.name for source in opened(*specs, f"{tmp_path}/a=b.mp4")] == ["front", "yard", "x", "a=b"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "named"),
+    [
+        ("rtps://me:hidden@door/1", "unknown scheme 'rtps'; there are rtsp, rtsps"),
+        ("rtsp://me:hidden@", "write rtsp://USER"),
+        ("front=rtsp://me:hidden/@door/1", "%2F"),
+        ("me:hidden@door/1", "no such file"),
+        ("rtsp:/me:hidden@door/1", "write rtsp://USER"),
+        ("webcam:/dev/video99", "no such device"),
+    ],
+)
+def test_what_is_no_camera_is_one_line_without_its_password(spec, named):
+    with pytest.raises(ConfigError, match=named) as caught:
+        opened(spec)
+    assert "hidden" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "spec",
     ["", "nowhere.mp4", "pattern:", "pattern:waves", "pattern:motions?fps=-1", "pattern:motions?clips=0"],

@@ -1,0 +1,108 @@
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+
+from sources.live.states import State
+from tests.sources.live.cameras import (
+    Watched,
+    file_server,
+    frames_of,
+    gst_camera,
+    mjpeg_camera,
+    write_stream,
+)
+
+USER, PASSWORD = "us er", "p@s:s/%w#?"
+INFO = "us%20er:p%40s%3As%2F%25w%23%3F@"
+
+
+def at_least(count):
+    return lambda items: len(items) >= count
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize("beside", [False, True], ids=["in the address", "beside the address"])
+def test_an_independent_server_is_read_with_digest_authentication(transport, beside):
+    with gst_camera("ball", USER, PASSWORD) as camera:
+        credentials = {"user": USER, "password": PASSWORD} if beside else {}
+        watched = Watched(f"{camera.url('' if beside else INFO)}?transport={transport}", **credentials)
+        frames = frames_of(watched.read(at_least(40)))
+    assert watched.source.rate == 25.0
+    assert frames[0].pixels.shape == (32, 32, 3)
+    assert len({frame.pixels.tobytes() for frame in frames}) > 20
+    steps = [after.pts_s - before.pts_s for before, after in pairwise(frames[1:])]
+    assert steps == pytest.approx([0.04] * len(steps), abs=0.002)
+    assert [status.state for status, _ in watched.told] == [State.RUNNING, State.ENDED]
+    assert watched.source.status().last_error is None
+
+
+@pytest.mark.parametrize(
+    ("info", "path", "reason"),
+    [("us%20er:wrong@", "/cam", "401"), ("", "/cam", "401"), (INFO, "/attic", "404")],
+)
+def test_a_camera_that_refuses_is_a_state_and_a_warning_without_the_password(info, path, reason):
+    with gst_camera("ball", USER, PASSWORD) as camera:
+        watched = Watched(camera.url(info, path))
+        reading = threading.Thread(target=watched.read, args=[at_least(1)])
+        reading.start()
+        failed = watched.wait_for(State.FAILED)
+        watched.source.close()
+        reading.join()
+    assert reason in failed.last_error
+    assert "wrong" not in f"{watched.told}"
+    assert failed.frames == 0
+
+
+def test_frames_are_as_old_as_the_cameras_reports_say():
+    with gst_camera() as camera:
+        ages = []
+        Watched(camera.url()).read(
+            lambda items: ages.append(time.monotonic() - items[-1].captured_at) or len(items) >= 160
+        )
+    assert min(ages[:20]) < 0.03
+    assert 0.03 < min(ages[-20:]) < 1
+
+
+def test_pictures_without_times_have_those_of_their_arrival_and_the_rate_is_measured():
+    with mjpeg_camera(step_s=0.1) as url:
+        watched = Watched(url)
+        frames = frames_of(watched.read(at_least(20)))
+    assert frames[-1].pts_s - frames[5].pts_s == pytest.approx(1.4, rel=0.25)
+    assert watched.source.rate == pytest.approx(10, rel=0.2)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.m3u8"])
+def test_a_finite_stream_is_given_at_its_own_speed_and_ends(tmp_path, name):
+    options = {"hls_time": "1", "hls_list_size": "0"} if name.endswith("m3u8") else {}
+    write_stream(tmp_path / name, 50, **options)
+    with file_server(tmp_path) as url:
+        watched = Watched(f"{url}/{name}")
+        frames = frames_of(watched.read(lambda items: False))
+    assert len(frames) == 50
+    assert watched.source.rate == 25.0
+    assert frames[-1].captured_at - frames[0].captured_at == pytest.approx(49 / 25, rel=0.1)
+    assert watched.source.status().state is State.ENDED
+
+
+def test_a_playlist_cannot_lead_to_files_of_this_machine(tmp_path):
+    write_stream(tmp_path / "a.m3u8", 50, hls_time="1", hls_list_size="0")
+    playlist = (tmp_path / "a.m3u8").read_text().replace("a0.ts", f"file://{tmp_path}/a0.ts")
+    (tmp_path / "a.m3u8").write_text(playlist)
+    with file_server(tmp_path) as url:
+        frames = frames_of(Watched(f"{url}/a.m3u8").read(at_least(20)))
+    assert min(int(frame.pixels.min()) for frame in frames) > 30
+
+
+def test_a_stream_without_video_is_said_to_have_none(tmp_path):
+    (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nhello\n")
+    with file_server(tmp_path) as url:
+        watched = Watched(f"{url}/a.srt")
+        reading = threading.Thread(target=watched.read, args=[at_least(1)])
+        reading.start()
+        while not watched.told:
+            time.sleep(0.01)
+        watched.source.close()
+        reading.join()
+    assert watched.told[0][1] == "cam: holds no video stream"

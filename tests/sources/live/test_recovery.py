@@ -1,0 +1,113 @@
+import gc
+import random
+import signal
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pipeline.items import Frame, SourceBreak
+from sources.live.backoff import Backoff, Waits
+from sources.live.states import State
+from tests.sources.live.cameras import Watched, frames_of, free_port, gst_camera, mjpeg_camera
+
+DESCRIPTORS = Path("/proc/self/fd")
+SOON = Waits(0.01, 0.05, 0.1)
+
+
+def soon():
+    return Backoff(random.Random(1), SOON)
+
+
+class Reading:
+    """A source read in the background until told to stop."""
+
+    def __init__(self, watched):
+        self.watched = watched
+        self.items = []
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self):
+        for item in self.watched.source.frames():
+            self.items.append(item)
+
+    def stop(self):
+        self.watched.source.close()
+        self._thread.join()
+        return self.items
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_camera_that_freezes_is_stalled_then_lost_and_comes_back(transport):
+    with gst_camera() as camera:
+        watched = Watched(f"{camera.url()}?transport={transport}", soon())
+        reading = Reading(watched)
+        watched.wait_for(State.RUNNING)
+        camera.signal(signal.SIGSTOP)
+        watched.wait_for(State.STALLED)
+        watched.wait_for(State.RECONNECTING)
+        camera.signal(signal.SIGCONT)
+        running = watched.wait_for(State.RUNNING)
+        items = reading.stop()
+    assert running.reconnects == 1
+    breaks = [index for index, item in enumerate(items) if isinstance(item, SourceBreak)]
+    assert len(breaks) >= 1
+    frames = frames_of(items)
+    assert all(after.pts_s > before.pts_s for before, after in pairwise(frames))
+    assert frames[-1].pts_s == pytest.approx(frames[-1].captured_at - frames[0].captured_at, abs=0.5)
+
+
+def test_a_camera_that_is_killed_and_started_again_goes_on_as_the_same_source():
+    with gst_camera() as camera:
+        watched = Watched(camera.url(), soon())
+        reading = Reading(watched)
+        watched.wait_for(State.RUNNING)
+        camera.kill()
+        lost = watched.wait_for(State.RECONNECTING)
+        camera.start()
+        watched.wait_for(State.RUNNING)
+        items = reading.stop()
+    assert lost.last_error
+    frames = frames_of(items)
+    assert [frame.index for frame in frames] == list(range(len(frames)))
+    assert watched.source.status().reconnects == 1
+
+
+def test_a_camera_that_is_down_at_first_is_waited_for():
+    port = free_port()
+    watched = Watched(f"rtsp://me:hidden@127.0.0.1:{port}/cam", soon())
+    reading = Reading(watched)
+    while not watched.told:
+        threading.Event().wait(0.01)
+    status = watched.source.status()
+    assert reading.stop() == []
+    assert status.state is State.CONNECTING
+    assert "refused" in status.last_error
+    assert "hidden" not in f"{watched.told}"
+
+
+def open_descriptors():
+    gc.collect()
+    return sum(1 for _ in DESCRIPTORS.iterdir())
+
+
+@pytest.mark.skipif(not DESCRIPTORS.exists(), reason="counts descriptors in /proc")
+def test_reconnecting_again_and_again_leaks_neither_threads_nor_descriptors():
+    with mjpeg_camera(step_s=0.001, most=6) as url:
+        watched = Watched(url, soon())
+        threads, descriptors = [], []
+
+        def enough(items):
+            if isinstance(items[-1], SourceBreak):
+                camera = [each for each in threading.enumerate() if each.name == "camera cam"]
+                threads.append(len(camera))
+                descriptors.append(open_descriptors())
+            return len(threads) >= 12
+
+        items = watched.read(enough)
+    assert watched.source.status().reconnects >= 11
+    assert set(threads) == {1}
+    assert max(descriptors[2:]) <= min(descriptors) + 3
+    assert isinstance(items[0], Frame)
