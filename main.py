@@ -183,7 +183,12 @@ def replay(
 @app.command()
 def device(
     source: Annotated[
-        list[str], typer.Option("--source", help="pattern:motions?fps=8&seed=0&clips=20, or a video.")
+        list[str],
+        typer.Option(
+            "--source",
+            help="rtsp://USER:${PASSWORD}@HOST/PATH, http://HOST/PATH, webcam:/dev/video0, "
+            "pattern:motions?fps=8&seed=0&clips=20, or a video; NAME= before it names it.",
+        ),
     ],
     cloud: Cloud = None,
     output: Annotated[

@@ -1,0 +1,94 @@
+"""Cameras through the whole program, as a user starts it."""
+
+import json
+import signal
+import time
+
+import pytest
+
+from tests.commands.processes import only_line, run, start
+from tests.sources.live.cameras import free_port, gst_camera, mjpeg_camera
+
+DEVICE = ("device", "--split", "13", "--output", "-")
+
+
+def stop(process, timeout_s=60):
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=timeout_s)
+    return [json.loads(line) for line in out.splitlines()], error
+
+
+def records_until(process, seconds, enough):
+    """Records as they come, until they are enough; the process is stopped then."""
+    records, until = [], time.monotonic() + seconds
+    while not enough(records):
+        assert time.monotonic() < until, records
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        records.append(json.loads(line))
+    return records
+
+
+def test_a_camera_over_rtsp_and_one_over_http_are_classified_beside_each_other():
+    with gst_camera("ball", "me", "hid/den") as door, mjpeg_camera() as yard:
+        process = start(*DEVICE, "--source", door.url("me:hid%2Fden@"), "--source", f"yard={yard}")
+        try:
+            both = {"127.0.0.1-cam", "yard"}
+            records = records_until(process, 90, lambda got: {record["source"] for record in got} == both)
+            rest, error = stop(process)
+        finally:
+            process.kill()
+    assert {record["status"] for record in records} <= {"ok", "dropped"}
+    assert process.returncode == 130
+    assert not any(secret in f"{records}{rest}{error}" for secret in ("hid/den", "hid%2Fden"))
+    assert "Traceback" not in error
+
+
+def test_numbers_of_clips_rise_over_a_lost_camera_and_no_clip_is_padded():
+    with gst_camera() as camera:
+        process = start(*DEVICE, "--strict", "--source", f"cam={camera.url()}")
+        try:
+            before = records_until(process, 90, lambda got: len(got) >= 2)
+            camera.kill()
+            camera.start()
+            after = records_until(
+                process, 90, lambda got: got and got[-1]["start_s"] > before[-1]["end_s"] + 0.6
+            )
+            _, error = stop(process)
+        finally:
+            process.kill()
+    records = before + after
+    assert [record["seq"] for record in records] == list(range(len(records)))
+    assert not any("padded" in record for record in records)
+    assert "cam: reconnecting: " in error
+
+
+def test_a_camera_that_is_down_is_a_warning_and_others_go_on():
+    port = free_port()
+    process = start(
+        *DEVICE, "--source", f"rtsp://me:hidden@127.0.0.1:{port}/cam", "--source", "pattern:motions"
+    )
+    try:
+        records_until(process, 90, lambda got: len(got) >= 2)
+        records, error = stop(process)
+    finally:
+        process.kill()
+    assert "127.0.0.1-cam: connecting: " in error
+    assert "hidden" not in error
+    assert {record["source"] for record in records} <= {"pattern"}
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ("rtsp://me:hidden@", "write rtsp://USER"),
+        ("rtps://me:hidden@host/cam", "unknown scheme"),
+        ("rtsp://me:${NO_SUCH_VARIABLE}@host/cam", "NO_SUCH_VARIABLE is not set"),
+        ("webcam:/dev/video99", "no such device"),
+    ],
+)
+def test_a_wrong_address_is_one_line_before_anything_starts(source, named):
+    status, out, error = run(*DEVICE, "--source", source)
+    assert (status, out) == (2, "")
+    assert named in only_line(error)
+    assert "hidden" not in error
