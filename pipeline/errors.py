@@ -40,8 +40,9 @@ class SourceError(JanusError):
 class StreamLost(SourceError):
     """A camera that broke off or does not answer and may come back; `refused`: it answered, and said no."""
 
-    def __init__(self, source: str, message: str, refused: bool = False) -> None:
-        super().__init__(source, message)
+    def __init__(self, source: str, reason: str, refused: bool = False) -> None:
+        super().__init__(source, reason)
+        self.reason = reason
         self.refused = refused
 
 

@@ -138,10 +138,12 @@ class LiveSource:
 
     def _wait_after(self, lost: StreamLost) -> None:
         now = self._clock.now()
-        self._intake.broke_off(str(lost))
+        self._intake.broke_off(lost.reason)
         if self._patience_s is not None and now - self._frame_at > self._patience_s:
-            raise SourceError(self.name, f"gave up after {self._patience_s:g} s without a frame ({lost})")
-        self._states.lost(now, str(lost), lost.refused)
+            raise SourceError(
+                self.name, f"gave up after {self._patience_s:g} s without a frame ({lost.reason})"
+            )
+        self._states.lost(now, lost.reason, lost.refused)
         self._stop.wait(self._backoff.next_wait(lost.refused))
 
     def _put(self, items: list[SceneFrame]) -> None:

@@ -27,10 +27,18 @@ def test_a_webcam_that_is_none_is_refused_before_anything_starts(tmp_path):
 
 
 def test_a_device_that_is_no_webcam_is_one_that_does_not_answer():
-    source = made("webcam:/dev/null")
-    frames = source.frames()
-    source.close()
-    assert list(frames) == []
+    heard = []
+    address = parse_address("webcam:/dev/null")
+    source = live_source(
+        address,
+        "cam",
+        FrameGeometry(32),
+        ManualClock(),
+        on_change=lambda status, news: (heard.append((status.state, news)), source.close()),
+    )
+    assert list(source.frames()) == []
+    assert heard[0][0] is State.CONNECTING
+    assert heard[0][1]
 
 
 def test_trouble_is_a_warning_and_recovery_is_not(caplog):

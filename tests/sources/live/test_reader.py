@@ -1,10 +1,20 @@
+import struct
 import threading
 import time
+from contextlib import nullcontext
+from fractions import Fraction
 from itertools import pairwise
+from types import SimpleNamespace
 
+import av
 import pytest
 
-from sources.live.states import State
+from pipeline.clock import SystemClock
+from pipeline.errors import StreamLost
+from sources.live.opening import opening_of
+from sources.live.reader import Reader
+from sources.live.states import SourceStates, State
+from sources.live.url import parse_address
 from tests.sources.live.cameras import (
     Watched,
     file_server,
@@ -13,6 +23,86 @@ from tests.sources.live.cameras import (
     mjpeg_camera,
     write_stream,
 )
+
+
+class FakeStream:
+    """Decodes a packet to the pictures that it holds; one that holds none is damaged."""
+
+    codec_context = SimpleNamespace(thread_count=0)
+    thread_type = "AUTO"
+
+    def decode(self, packet):
+        if packet.pictures is None:
+            raise av.error.InvalidDataError(1, "damaged")
+        return packet.pictures
+
+
+class FakePacket:
+    time_base = Fraction(1, 10)
+
+    def __init__(self, pts, pictures, unix_us=None):
+        self.pts, self.pictures, self.unix_us, self.size = pts, pictures, unix_us, 1
+
+    def has_sidedata(self, kind):
+        return kind == "prft" and self.unix_us is not None
+
+    def get_sidedata(self, kind):
+        return struct.pack("<qi", self.unix_us, 24) + bytes(4)
+
+
+def picture(time_s, corrupt=False):
+    return SimpleNamespace(time=time_s, is_corrupt=corrupt)
+
+
+@pytest.fixture
+def read_packets(monkeypatch):
+    def read(*packets):
+        stream = FakeStream()
+        container = SimpleNamespace(
+            streams=SimpleNamespace(video=[stream]),
+            format=SimpleNamespace(name="rtsp"),
+            demux=lambda stream: iter(packets),
+        )
+        opened = []
+
+        def fake_open(url, mode, **told):
+            opened.append(told)
+            return nullcontext(container)
+
+        monkeypatch.setattr("sources.live.reader.av.open", fake_open)
+        states = SourceStates("cam", 0.0, 1.9)
+        opening = opening_of(parse_address("rtsp://host/cam"))
+        reader = Reader("cam", opening, SystemClock(), states, threading.Event())
+        pictures = []
+        with pytest.raises(StreamLost, match="the camera ended the stream"):
+            pictures.extend(reader.pictures())
+        return pictures, states.status(0.0), stream, opened[0]
+
+    return read
+
+
+def test_damaged_pictures_and_packets_are_passed_over_and_counted(read_packets):
+    packets = FakePacket(0, [picture(0.0)]), FakePacket(1, None), FakePacket(2, [picture(0.2, corrupt=True)])
+    pictures, status, _, _ = read_packets(*packets, FakePacket(3, [picture(0.3)]))
+    assert [each.pts_s for each in pictures] == [0.0, 0.3]
+    assert status.corrupt == 2
+
+
+def test_a_report_says_when_pictures_were_captured_and_one_that_cannot_be_is_doubted(read_packets):
+    second_ago = round((time.time() - 1.0) * 1e6)
+    packets = [FakePacket(n, [picture(n / 10)], second_ago + n * 10) for n in (0, 1)]
+    years_ago = FakePacket(2, [picture(0.2)], second_ago - 10**14)
+    (first, _, old), _, _, _ = read_packets(*packets, years_ago)
+    assert first.arrived_at - first.captured_at == pytest.approx(1.0, abs=0.2)
+    assert not first.doubtful
+    assert (old.captured_at, old.doubtful) == (old.arrived_at, True)
+
+
+def test_a_connection_has_both_timeouts_and_no_thread_that_holds_frames_back(read_packets):
+    _, _, stream, told = read_packets(FakePacket(0, [picture(0.0)]))
+    assert told["timeout"] == (5.0, 2.0)
+    assert (stream.thread_type, stream.codec_context.thread_count) == ("SLICE", 1)
+
 
 USER, PASSWORD = "us er", "p@s:s/%w#?"
 INFO = "us%20er:p%40s%3As%2F%25w%23%3F@"
@@ -105,4 +195,4 @@ def test_a_stream_without_video_is_said_to_have_none(tmp_path):
             time.sleep(0.01)
         watched.source.close()
         reading.join()
-    assert watched.told[0][1] == "cam: holds no video stream"
+    assert watched.told[0][1] == "holds no video stream"

@@ -71,12 +71,18 @@ def test_frames_go_on_over_connections_with_a_break_between_them():
     script = Script([*steady(10), LOST], [LOST], [*steady(5), LOST], steady(3))
     items = list(script.source.frames())
     assert shape(items) == ["frame"] * 10 + ["break"] + ["frame"] * 5 + ["break"] + ["frame"] * 3
+    assert items[10] == SourceBreak("cam", "cut")
     assert [item.index for item in items if isinstance(item, Frame)] == list(range(18))
     times = [item.pts_s for item in items if isinstance(item, Frame)]
     assert times == sorted(set(times))
     assert script.made == 4
     status = script.source.status()
     assert (status.state, status.frames, status.reconnects) == (State.ENDED, 18, 2)
+    assert status.jumps == 0
+
+
+def test_a_stream_of_three_frames_gives_three():
+    assert shape(Script(steady(3)).source.frames()) == ["frame"] * 3
 
 
 def test_one_thread_of_its_own_makes_and_reads_every_connection():
@@ -117,13 +123,13 @@ def test_a_reader_that_is_slow_never_holds_up_the_camera_and_gets_the_newest():
 def test_a_camera_that_refuses_has_failed_until_it_gives_a_frame():
     script = Script([StreamLost("cam", "401", refused=True)], steady(3))
     list(script.source.frames())
-    assert script.news[:2] == [(State.FAILED, "cam: 401"), (State.RUNNING, None)]
+    assert script.news[:2] == [(State.FAILED, "401"), (State.RUNNING, None)]
 
 
 def test_it_gives_up_only_when_told_to():
-    script = Script([*steady(3), LOST], patience_s=5.5)
+    script = Script([*steady(3), 100.0, LOST], patience_s=5.5)
     items = []
-    with pytest.raises(SourceError, match=r"cam: gave up after 5.5 s without a frame \(cam: nobody there\)"):
+    with pytest.raises(SourceError, match=r"cam: gave up after 5.5 s without a frame \(nobody there\)"):
         items.extend(script.source.frames())
     assert script.made == 6
     assert script.source.status().state is State.FAILED
