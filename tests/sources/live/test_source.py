@@ -75,6 +75,7 @@ def test_frames_go_on_over_connections_with_a_break_between_them():
     assert [item.index for item in items if isinstance(item, Frame)] == list(range(18))
     times = [item.pts_s for item in items if isinstance(item, Frame)]
     assert times == sorted(set(times))
+    assert times[10] == pytest.approx(times[9] + 2.0)
     assert script.made == 4
     status = script.source.status()
     assert (status.state, status.frames, status.reconnects) == (State.ENDED, 18, 2)
