@@ -13,6 +13,7 @@ from pipeline.redact import redacted_address
 from sources.base import FrameGeometry, Source
 from sources.file import FileSource
 from sources.live.make import live_source
+from sources.live.states import OnChange
 from sources.live.url import SCHEMES, parse_address, scheme_of
 from sources.paced import PacedSource
 from sources.pattern import PatternSource
@@ -35,13 +36,18 @@ class PatternOptions(BaseModel):
 
 
 def open_sources(
-    specs: Sequence[str], geometry: FrameGeometry, clip_frames: int, clock: Clock
+    specs: Sequence[str],
+    geometry: FrameGeometry,
+    clip_frames: int,
+    clock: Clock,
+    *,
+    on_change: OnChange | None = None,
 ) -> list[Source]:
     """A live source for each spec, with names that are unique; opens nothing yet.
 
     A spec is an address that begins with rtsp://, rtsps://, http://, https:// or webcam:, or
     pattern:motions[?fps=F&seed=S&clips=N], or the path of a video; NAME= before it gives it a name.
-    ConfigError otherwise.
+    ConfigError otherwise. `on_change` hears how cameras fare; without one it is logged.
     """
     names: set[str] = set()
     sources: list[Source] = []
@@ -54,7 +60,7 @@ def open_sources(
         scheme = scheme_of(where)
         if scheme in SCHEMES:
             address = parse_address(where)
-            sources.append(live_source(address, name(address.stem), geometry, clock))
+            sources.append(live_source(address, name(address.stem), geometry, clock, on_change=on_change))
         else:
             make = _pattern if where.startswith(PATTERN) else _file
             sources.append(make(where, name, geometry, clip_frames, clock))

@@ -4,6 +4,7 @@ from pipeline.clock import ManualClock
 from pipeline.errors import ConfigError
 from pipeline.items import Frame
 from sources.base import FrameGeometry
+from sources.live.states import State
 from sources.registry import open_sources
 
 
@@ -35,6 +36,19 @@ def test_the_geometry_reaches_the_frames():
 def test_cameras_are_called_by_host_and_path_and_told_apart():
     specs = ["rtsp://me:pw@door/1", "rtsp://you:pw@door/1", "http://yard/cam?token=abc", "rtsps://door/2"]
     assert [source.name for source in opened(*specs)] == ["door-1", "door-1-2", "yard-cam", "door-2"]
+
+
+def test_whoever_opens_cameras_hears_how_they_fare():
+    heard = []
+
+    def on_change(status, news):
+        heard.append(status.state)
+        source.close()
+
+    specs = ["rtsp://127.0.0.1:1/cam"]
+    (source,) = open_sources(specs, FrameGeometry(64), 16, ManualClock(), on_change=on_change)
+    assert list(source.frames()) == []
+    assert heard == [State.CONNECTING, State.ENDED]
 
 
 def test_a_name_before_the_address_is_the_sources_name(tmp_path):

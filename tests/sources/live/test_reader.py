@@ -88,6 +88,13 @@ def test_damaged_pictures_and_packets_are_passed_over_and_counted(read_packets):
     assert status.corrupt == 2
 
 
+def test_packets_that_hold_no_whole_picture_are_heard_all_the_same(read_packets, monkeypatch):
+    heard = []
+    monkeypatch.setattr(SourceStates, "packet", lambda states, now: heard.append(now))
+    read_packets(FakePacket(0, []), FakePacket(1, None), FakePacket(2, [picture(0.2, corrupt=True)]))
+    assert len(heard) == 3
+
+
 def test_a_report_says_when_pictures_were_captured_and_one_that_cannot_be_is_doubted(read_packets):
     second_ago = round((time.time() - 1.0) * 1e6)
     packets = [FakePacket(n, [picture(n / 10)], second_ago + n * 10) for n in (0, 1)]
