@@ -91,7 +91,7 @@ def free_port() -> int:
 
 
 class _Mjpeg(BaseHTTPRequestHandler):
-    """Single pictures, one after the other, as network cameras send them; GET /refused is refused."""
+    """Single pictures, one after the other, as network cameras send them; any path but /cam is refused."""
 
     step_s = 0.04
     most = 10**9

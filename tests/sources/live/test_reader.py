@@ -152,6 +152,18 @@ def test_a_camera_that_refuses_is_a_state_and_a_warning_without_the_password(inf
     assert failed.frames == 0
 
 
+def test_a_stream_over_http_that_refuses_is_the_same_state():
+    with mjpeg_camera() as url:
+        watched = Watched(url.replace("http://", "http://me:hidden@") + "-locked")
+        reading = threading.Thread(target=watched.read, args=[at_least(1)])
+        reading.start()
+        failed = watched.wait_for(State.FAILED)
+        watched.source.close()
+        reading.join()
+    assert "401" in failed.last_error
+    assert "hidden" not in f"{watched.told}"
+
+
 def test_frames_are_as_old_as_the_cameras_reports_say():
     with gst_camera() as camera:
         ages = []

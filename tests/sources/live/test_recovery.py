@@ -2,6 +2,7 @@ import gc
 import random
 import signal
 import threading
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +11,16 @@ import pytest
 from pipeline.items import Frame, SourceBreak
 from sources.live.backoff import Backoff, Waits
 from sources.live.states import State
-from tests.sources.live.cameras import Watched, frames_of, free_port, gst_camera, mjpeg_camera
+from tests.sources.live.cameras import (
+    PATIENCE_S,
+    Watched,
+    file_server,
+    frames_of,
+    free_port,
+    gst_camera,
+    mjpeg_camera,
+    write_stream,
+)
 
 DESCRIPTORS = Path("/proc/self/fd")
 SOON = Waits(0.01, 0.05, 0.1)
@@ -32,6 +42,12 @@ class Reading:
     def _read(self):
         for item in self.watched.source.frames():
             self.items.append(item)
+
+    def wait_for_frames(self, count):
+        until = time.monotonic() + PATIENCE_S
+        while len(frames_of(list(self.items))) < count:
+            assert time.monotonic() < until, self.watched.source.status()
+            time.sleep(0.02)
 
     def stop(self):
         self.watched.source.close()
@@ -80,12 +96,34 @@ def test_a_camera_that_is_down_at_first_is_waited_for():
     watched = Watched(f"rtsp://me:hidden@127.0.0.1:{port}/cam", soon())
     reading = Reading(watched)
     while not watched.told:
-        threading.Event().wait(0.01)
+        time.sleep(0.01)
     status = watched.source.status()
     assert reading.stop() == []
     assert status.state is State.CONNECTING
     assert "refused" in status.last_error
     assert "hidden" not in f"{watched.told}"
+
+
+def test_a_live_playlist_that_grows_is_followed_across_its_discontinuities(tmp_path):
+    write_stream(tmp_path / "a.m3u8", 75, hls_time="1", hls_list_size="0")
+    head, *pieces = (tmp_path / "a.m3u8").read_text().replace("#EXT-X-ENDLIST\n", "").split("#EXTINF")
+    pieces = [f"#EXTINF{piece}" for piece in pieces]
+
+    def publish(*pieces):
+        (tmp_path / "new").write_text(head + "".join(pieces))
+        (tmp_path / "new").rename(tmp_path / "live.m3u8")
+
+    publish(pieces[0])
+    with file_server(tmp_path) as url:
+        reading = Reading(Watched(f"{url}/live.m3u8", soon()))
+        reading.watched.wait_for(State.RUNNING)
+        publish(*pieces)
+        reading.wait_for_frames(60)
+        publish(*pieces, "#EXT-X-DISCONTINUITY\n", pieces[0])
+        reading.wait_for_frames(90)
+        frames = frames_of(reading.stop())
+    assert reading.watched.source.status().reconnects == 0
+    assert all(after.pts_s > before.pts_s for before, after in pairwise(frames))
 
 
 def open_descriptors():
