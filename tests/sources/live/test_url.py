@@ -68,6 +68,7 @@ def test_a_stream_over_http_keeps_its_whole_query():
     [
         ("rtsp://user:pw@10.0.0.7:554/Streaming/Channels/101", "10.0.0.7-Streaming-Channels-101"),
         ("rtsp://host/", "host"),
+        ("rtsp://host/a=b", "host"),
         ("rtsp://host/user=admin&password=tl&channel=1", "host"),
         ("http://host/a%20b/live.m3u8?token=abc", "host-a-b-live.m3u8"),
         ("rtsp://host/" + "x" * 200, "host-" + "x" * 43),
