@@ -105,8 +105,9 @@ class ClipAssembler:
 
     def finish(self) -> list[Clip]:
         """The last clip, its last frame repeated, if frames are left that no clip has shown."""
-        start, found = self._start, self._settings.left_over(self._start, self._slot)
-        clips = [self._emit(start, found)] if found else []
+        open_now = self._last is not None
+        found = self._settings.left_over(self._start, self._slot) if open_now else 0
+        clips = [self._emit(self._start, found)] if found else []
         self._last = None
         self._kept.clear()
         return clips

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from pipeline.clock import Clock
-from pipeline.items import Frame
+from pipeline.items import Frame, SourceBreak
 from sources.base import Recording
 
 
@@ -29,8 +29,8 @@ class PacedSource:
     def rate(self) -> float | None:
         return self._source.rate
 
-    def frames(self) -> Iterator[Frame]:
-        """The frames of the recording, captured when they are given."""
+    def frames(self) -> Iterator[Frame | SourceBreak]:
+        """The frames of the recording, captured when they are given; a break where it is closed early."""
         offset_s: float | None = None
         with closing(self._source.frames()) as frames:  # type: ignore[type-var]
             for frame in frames:
@@ -39,6 +39,9 @@ class PacedSource:
                 ahead_s = frame.pts_s + offset_s - self._clock.now()
                 if ahead_s > 0:
                     self._wait(ahead_s)
+                if self._closing.is_set():
+                    yield SourceBreak(self.name, "closed")
+                    return
                 yield replace(frame, captured_at=self._clock.now())
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from pipeline.clock import Clock
 from pipeline.errors import ConfigError
-from pipeline.items import Frame, Pixels
+from pipeline.items import Frame, Pixels, SourceBreak
 from sources.base import FALLBACK_RATE
 from sources.motions import motion_sequence, require_drawable
 
@@ -45,13 +45,14 @@ class PatternSource:
         self._closing = threading.Event()
         self._wait = wait or self._closing.wait
 
-    def frames(self) -> Iterator[Frame]:
-        """Frames up to the last one of the last clip, or until closed."""
+    def frames(self) -> Iterator[Frame | SourceBreak]:
+        """Frames up to the last one of the last clip; a break where it is closed before."""
         started_at = self._clock.now()
         for index, (label, pixels) in enumerate(self._pictures()):
             pts_s = index * self._frame_s
             self._wait_until(started_at + pts_s)
             if self._closing.is_set():
+                yield SourceBreak(self.name, "closed")
                 return
             yield Frame(self.name, index, pts_s, self._clock.now(), pixels, label)
 

@@ -12,7 +12,7 @@ from av.video.frame import PictureType
 
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError, SourceError
-from pipeline.items import Pixels
+from pipeline.items import Frame, Pixels
 from sources.base import FALLBACK_RATE, FrameGeometry
 from sources.camera.h264 import EncodedFrame, encoded_frame
 from sources.file import FileSource
@@ -102,7 +102,8 @@ class Film:
             clock=SystemClock(),
         )
         for frame in source.frames():
-            yield av.VideoFrame.from_ndarray(frame.pixels, format="rgb24")
+            if isinstance(frame, Frame):
+                yield av.VideoFrame.from_ndarray(frame.pixels, format="rgb24")
 
     def _file(self) -> Iterator[av.VideoFrame]:
         path = Path(self._video)

@@ -95,6 +95,8 @@ class LiveSource:
             if item is not None:
                 yield item.frame
                 last = item
+        if last is not None and self._stop.is_set():
+            yield SourceBreak(self.name, "closed")
 
     def _break_between(self, last: SceneFrame | None, item: SceneFrame | None) -> str | None:
         if last is None:

@@ -39,7 +39,7 @@ def test_a_camera_over_rtsp_and_one_over_http_are_classified_beside_each_other()
         finally:
             process.kill()
     assert {record["status"] for record in records} <= {"ok", "dropped"}
-    assert process.returncode == 130
+    assert process.returncode == 0
     assert not any(secret in f"{records}{rest}{error}" for secret in ("hid/den", "hid%2Fden"))
     assert "Traceback" not in error
 
@@ -54,10 +54,10 @@ def test_numbers_of_clips_rise_over_a_lost_camera_and_no_clip_is_padded():
             after = records_until(
                 process, 90, lambda got: got and got[-1]["start_s"] > before[-1]["end_s"] + 0.6
             )
-            _, error = stop(process)
+            rest, error = stop(process)
         finally:
             process.kill()
-    records = before + after
+    records = before + after + rest
     assert [record["seq"] for record in records] == list(range(len(records)))
     assert not any("padded" in record for record in records)
     assert "cam: reconnecting: " in error

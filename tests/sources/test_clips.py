@@ -267,3 +267,13 @@ def test_a_cut_frees_the_frames_and_a_clip_begins_with_the_next_one() -> None:
     assert lost == 3
     assert [(shown(clip), clip.padded) for clip in clips] == [([3, 4, 5, 6], 0), ([7, 7, 7, 7], 3)]
     assert clips[0].start_s == pytest.approx(3 / 25)
+
+
+@given(st.integers(1, 40))
+def test_an_end_behind_a_cut_leaves_nothing_to_make(count: int) -> None:
+    assembler = ClipAssembler("cam", ClipSettings(16), 25)
+    clips = [clip for one in steady(count, 25) for clip in assembler.add(one)]
+    assembler.cut()
+    assert assembler.finish() == []
+    assert assembler.finish() == []
+    assert len(clips) == count // 16

@@ -1,4 +1,5 @@
 from pipeline.clock import ManualClock
+from pipeline.items import SourceBreak
 from sources.paced import PacedSource
 from tests.stages.frames import ListSource
 
@@ -32,6 +33,6 @@ def test_it_passes_on_name_rate_and_closing():
     next(frames)
     assert (source.name, source.rate) == ("door", 10.0)
     source.close()
-    frames.close()
+    assert list(frames) == [SourceBreak("door", "closed")]
     assert inner.closed
     assert inner.ended_in is not None

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.clock import ManualClock, SystemClock
 from pipeline.errors import ConfigError
+from pipeline.items import SourceBreak
 from sources.base import Source
 from sources.motions import motion_sequence
 from sources.pattern import PatternSource
@@ -68,7 +69,7 @@ def test_close_ends_it_at_the_next_frame():
     frames = source.frames()
     next(frames)
     source.close()
-    assert list(frames) == []
+    assert list(frames) == [SourceBreak("pattern", "closed")]
 
 
 def test_close_from_another_thread_wakes_a_waiting_reader():
@@ -79,7 +80,8 @@ def test_close_from_another_thread_wakes_a_waiting_reader():
     source.close()
     reader.join(timeout=30)
     assert not reader.is_alive()
-    assert len(seen) <= 1
+    assert [type(item) for item in seen[-1:]] == [SourceBreak]
+    assert len(seen) <= 2
 
 
 def test_it_is_a_source_and_knows_its_rate():
