@@ -5,8 +5,10 @@ import signal
 import time
 
 import pytest
+from typer.testing import CliRunner
 
-from tests.commands.processes import only_line, run, start
+from main import app
+from tests.commands.processes import only_line, start
 from tests.sources.live.cameras import free_port, gst_camera, mjpeg_camera
 
 DEVICE = ("device", "--split", "13", "--output", "-")
@@ -88,7 +90,7 @@ def test_a_camera_that_is_down_is_a_warning_and_others_go_on():
     ],
 )
 def test_a_wrong_address_is_one_line_before_anything_starts(source, named):
-    status, out, error = run(*DEVICE, "--source", source)
-    assert (status, out) == (2, "")
-    assert named in only_line(error)
-    assert "hidden" not in error
+    result = CliRunner().invoke(app, [*DEVICE, "--source", source])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert named in only_line(result.stderr)
+    assert "hidden" not in result.stderr
