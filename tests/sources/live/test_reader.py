@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.clock import SystemClock
 from pipeline.errors import StreamLost
+from pipeline.items import Frame
 from sources.live.opening import opening_of
 from sources.live.reader import Reader
 from sources.live.states import SourceStates, State
@@ -167,9 +168,13 @@ def test_a_stream_over_http_that_refuses_is_the_same_state():
 def test_frames_are_as_old_as_the_cameras_reports_say():
     with gst_camera() as camera:
         ages = []
-        Watched(camera.url()).read(
-            lambda items: ages.append(time.monotonic() - items[-1].captured_at) or len(items) >= 160
-        )
+
+        def enough(items):
+            if isinstance(items[-1], Frame):  # a machine with much else to do makes breaks
+                ages.append(time.monotonic() - items[-1].captured_at)
+            return len(ages) >= 160
+
+        Watched(camera.url()).read(enough)
     assert min(ages[:20]) < min(ages[-20:]), "before the first report a frame is as old as its arrival"
     assert 0.03 < min(ages[-20:]) < 3
 
