@@ -3,19 +3,21 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from commands.device_pipeline import dial_for
 from commands.evaluation.answers import Answer, AnswerFile, Head, head_of
 from commands.evaluation.cells import Cell, grid, middle_splits
-from commands.evaluation.data import Data, Item, open_items
+from commands.evaluation.data import Data, Item, digest_of, open_items
 from commands.evaluation.figures import accuracy_figure
 from commands.evaluation.here import Judge, answers_here
 from commands.evaluation.levels_file import levels_of, write_levels
-from commands.evaluation.scores import scores
+from commands.evaluation.scores import Tally
 from commands.evaluation.summary import Summary, summarise
 from commands.evaluation.tables import codecs_table, prunings_table
 from commands.evaluation.through_cloud import answers_through
@@ -26,6 +28,7 @@ from commands.runtime import OK, SOME_FAILED, complain, run_async
 from configs.settings import DeviceSettings
 from models import SplitViT
 from pipeline.clock import SystemClock
+from pipeline.errors import ConfigError
 from pipeline.items import Pruning
 from scheduling.families import evaluate_prunings
 from scheduling.pruning import none, parse_pruning
@@ -52,43 +55,55 @@ class EvaluateRequest:
 
 
 def run(settings: DeviceSettings, request: EvaluateRequest) -> int:
-    """Evaluate; exit status 1 when some examples could not be read, or when there was none that could."""
+    """Evaluate; exit status 1 when some examples could not be read."""
+    _require_room(request)
     console = Console(highlight=False)
-    for path in (request.levels, request.html):
-        if path is not None:
-            make_room(path)
     model = load_model(settings.model)
     prunings = _prunings(request, model)
     cells = _cells(request, model, prunings)
-    with (
-        open_items(request.data, model) as items,
-        AnswerFile(
-            _head(settings, request, model, cells),
-            request.output,
-            resume=request.resume,
-            overwrite=request.overwrite,
-        ) as file,
-    ):
-        done = {answer.name for answer in file.answers}
-        evaluation = _Evaluation(settings, request, model, cells)
-        with _progress(len(items), len(done)) as advance:
+    tally = Tally(cells)
+    with open_items(request.data, model) as items:
+        head = _head(settings, request, model, cells, items)
+        options = {"resume": request.resume, "overwrite": request.overwrite}
+        with AnswerFile(head, request.output, tally.add, **options) as file:
+            todo = [item for item in items if item.name not in tally.done]
+            with _progress("evaluate", len(items), len(items) - len(todo)) as advance:
 
-            def answered(answer: Answer) -> None:
-                file.add(answer)
-                advance()
+                def answered(answer: Answer) -> None:
+                    file.add(answer)
+                    advance(1)
 
-            evaluation.run([item for item in items if item.name not in done], answered)
-        failed = [answer for answer in file.answers if answer.error is not None]
-        if len(failed) < len(file.answers):
-            summary = summarise(
-                scores(cells, file.answers), forward_ms(model, prunings, SystemClock()), model.num_tokens
-            )
-            _report(console, request, model, summary, len(file.answers) - len(failed))
-    for answer in failed[:3]:
-        complain(f"{answer.error}")
-    if failed:
-        complain(f"{len(failed)} of {len(file.answers)} examples could not be evaluated")
-    return SOME_FAILED if failed else OK
+                _Evaluation(settings, request, model, cells).run(todo, answered)
+    if tally.done:
+        _report(console, request, model, _summary(tally, model, prunings), len(tally.done))
+    for error in list(tally.failed.values())[:3]:
+        complain(error)
+    if tally.failed:
+        complain(f"{len(tally.failed)} of {len(items)} examples could not be evaluated; --resume tries again")
+    return SOME_FAILED if tally.failed else OK
+
+
+def _require_room(request: EvaluateRequest) -> None:
+    """ConfigError unless every result can be written, each to a place of its own."""
+    paths = [path for path in (request.output, request.levels, request.html) if path is not None]
+    if len({path.absolute() for path in paths}) < len(paths):
+        raise ConfigError("--output, --levels and --html: each needs a file of its own")
+    for path in paths:
+        make_room(path)
+
+
+def _summary(tally: Tally, model: SplitViT, prunings: Sequence[Pruning]) -> Summary:
+    """What was counted, and how long each pruning takes."""
+    with _progress("time", 100, 0) as advance:
+        shown = 0
+
+        def moved(done: float) -> None:
+            nonlocal shown
+            advance(round(done * 100) - shown)
+            shown = round(done * 100)
+
+        times = forward_ms(model, prunings, SystemClock(), on_progress=moved)
+    return summarise(tally.scores(), times, model.num_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +118,29 @@ class _Evaluation:
         if self.settings.link.url is not None:
             self._through_cloud(items, on_answer)
             return
-        judge = Judge(self.model, self._reference(), self.cells)
-        batch = self.request.batch or max(1, TOKENS_AT_ONCE // self.model.num_tokens)
-        ahead = max(1, CLIPS_AHEAD // self.request.data.protocol.views)
-        for answer in answers_here(items, judge, batch, ahead):
+        for answer in self._here(items, Judge(self.model, self._reference(), self.cells)):
             on_answer(answer)
 
+    def _here(self, items: Sequence[Item], judge: Judge) -> Iterator[Answer]:
+        batch = self.request.batch or max(1, TOKENS_AT_ONCE // self.model.num_tokens)
+        ahead = max(1, CLIPS_AHEAD // self.request.data.protocol.views)
+        return answers_here(items, judge, batch, ahead)
+
     def _through_cloud(self, items: Sequence[Item], on_answer: Callable[[Answer], None]) -> None:
-        setup = Setup(self.settings, self.model)
-        connect = dial_for(setup)
-        clock = SystemClock()
-        run_async(
-            lambda: answers_through(
-                setup, items, self.cells, connect=connect, clock=clock, on_answer=on_answer
-            )
-        )
+        """The pipeline's own reference is in the device's number format: float32's is found out before."""
+        reference = self._reference()
+        told: dict[str, list[int]] = {}
+        if reference is not self.model:
+            judge = Judge(reference, reference, [])
+            told = {answer.name: answer.reference for answer in self._here(items, judge)}
+
+        def answered(answer: Answer) -> None:
+            found = told.get(answer.name, answer.reference)
+            on_answer(answer.model_copy(update={"reference": found}))
+
+        setup, clock = Setup(self.settings, self.model), SystemClock()
+        through = partial(answers_through, connect=dial_for(setup), clock=clock, on_answer=answered)
+        run_async(partial(through, setup, items, self.cells))
 
     def _reference(self) -> SplitViT:
         """The float32 model that agreement is measured against."""
@@ -139,7 +162,13 @@ def _cells(request: EvaluateRequest, model: SplitViT, prunings: Sequence[Pruning
     return grid(prunings, codecs, request.splits or middle_splits(model.num_layers), model.num_layers)
 
 
-def _head(settings: DeviceSettings, request: EvaluateRequest, model: SplitViT, cells: Sequence[Cell]) -> Head:
+def _head(
+    settings: DeviceSettings,
+    request: EvaluateRequest,
+    model: SplitViT,
+    cells: Sequence[Cell],
+    items: Sequence[Item],
+) -> Head:
     data = request.data
     return head_of(
         cells,
@@ -150,6 +179,7 @@ def _head(settings: DeviceSettings, request: EvaluateRequest, model: SplitViT, c
         limit=data.limit,
         seed=data.seed,
         where=settings.link.url or "here",
+        items=digest_of(items),
     )
 
 
@@ -162,15 +192,15 @@ def _report(
         console.print(codecs_table(summary))
     if request.levels is not None:
         write_levels(levels_of(summary, model.name, request.data.where), request.levels)
-        console.print(f"{request.levels}: {len(summary.rows)} levels by {summary.measure}")
+        console.print(escape(f"{request.levels}: {len(summary.rows)} levels by {summary.measure}"))
     if request.html is not None:
         accuracy_figure(summary, title).write_html(request.html, include_plotlyjs=True)
-        console.print(f"{request.html}: accuracy against work and bytes")
+        console.print(escape(f"{request.html}: accuracy against work and bytes"))
 
 
 @contextmanager
-def _progress(total: int, done: int) -> Iterator[Callable[[], None]]:
+def _progress(what: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("evaluate", total=total, completed=done)
-        yield lambda: progress.advance(task)
+        task = progress.add_task(what, total=total, completed=done)
+        yield lambda steps: progress.advance(task, steps)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from models.layouts import without_sine
 from models.registry import Architecture, Triple, get_architecture, list_models
 from models.vit import SplitViT
 from pipeline.errors import ModelError
@@ -45,28 +46,31 @@ def load_into(model: SplitViT, checkpoint: Checkpoint) -> None:
     Raises ModelError for weights of another architecture, naming the model that they would fit or
     every kind of misfit, and for weights that are not finite.
     """
-    wanted, given = _shapes(model.state_dict()), _shapes(checkpoint.state)
-    if wanted != given:
+    state = _state_for(model.spec, checkpoint)
+    if _shapes(model.state_dict()) != _shapes(state):
         raise ModelError(f"{checkpoint.origin}: {_misfit(model, checkpoint)}")
-    for name, tensor in checkpoint.state.items():
+    for name, tensor in state.items():
         if not tensor.float().isfinite().all():
             raise ModelError(
                 f"{checkpoint.origin}: {name} holds values that are NaN or infinite; give intact weights"
             )
-    model.load_state_dict(checkpoint.state)
+    model.load_state_dict(state)
 
 
 def models_that_fit(checkpoint: Checkpoint) -> list[str]:
     """Names of the models that have exactly the checkpoint's weights, with a head of any size."""
-    given = _shapes(checkpoint.state)
-    patches = given.get("patch_embed.proj.weight", torch.Size())
-    specs = (adapt(get_architecture(name), checkpoint, None) for name in list_models())
+    patches = _shapes(checkpoint.state).get("patch_embed.proj.weight", torch.Size())
+    specs = [adapt(get_architecture(name), checkpoint, None) for name in list_models()]
+    wanted = {spec: _shapes(_state_for(spec, checkpoint)) for spec in specs if patches[:1] == (spec.dim,)}
     with torch.device("meta"):
-        return [
-            spec.name
-            for spec in specs
-            if patches[:1] == (spec.dim,) and _shapes(SplitViT(spec).state_dict()) == given
-        ]
+        return [spec.name for spec, given in wanted.items() if _shapes(SplitViT(spec).state_dict()) == given]
+
+
+def _state_for(spec: Architecture, checkpoint: Checkpoint) -> Mapping[str, Tensor]:
+    """The checkpoint's weights as a model of `spec` takes them."""
+    if spec.positions != "sine":
+        return checkpoint.state
+    return without_sine(checkpoint.state, spec.num_patches, spec.dim)
 
 
 def _misfit(model: SplitViT, checkpoint: Checkpoint) -> str:

@@ -45,7 +45,7 @@ def to_our_names(state: State) -> State:
         state = _renamed(state, FROM_HUGGING_FACE)
     if VIDEOMAE in state:
         state = _with_key_biases(_renamed(state, FROM_VIDEOMAE))
-    return _without_sine(_joined(state))
+    return _joined(state)
 
 
 def _renamed(state: State, table: Iterable[tuple[str, str]]) -> State:
@@ -84,12 +84,12 @@ def _joined(state: State) -> State:
     return joined
 
 
-def _without_sine(state: State) -> State:
-    """Without the table of sine positions, which some files of video models hold and ours compute."""
-    table, patches = state.get("pos_embed"), state.get("patch_embed.proj.weight")
-    if table is None or patches is None or (table.dim(), patches.dim()) != (3, 5):
+def without_sine(state: State, num_patches: int, dim: int) -> State:
+    """`state` without its table of sine positions, which some files hold and ours compute, if it is the one
+    for this many patches; any other table stays and will not fit."""
+    table = state.get("pos_embed")
+    if table is None or table.shape != (1, num_patches, dim):
         return state
-    sine = sine_positions(*table.shape[1:])
-    if len(table) != 1 or not torch.allclose(table.float(), sine, rtol=0, atol=BFLOAT16_STEP):
+    if not torch.allclose(table.float(), sine_positions(num_patches, dim), rtol=0, atol=BFLOAT16_STEP):
         return state
     return {name: tensor for name, tensor in state.items() if name != "pos_embed"}

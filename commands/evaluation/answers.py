@@ -1,6 +1,6 @@
 """What every cell answered for every example: one line each, in a file that an evaluation can resume."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BufferedRandom
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from commands.evaluation.cells import Cell
 from pipeline.errors import ConfigError
 
-Ids = list[Annotated[int, Field(ge=0)]]
+Id = Annotated[int, Field(ge=0, lt=1 << 31)]
+Ids = list[Id]
+Counts = list[Annotated[int, Field(ge=0, lt=1 << 53)]]
 MOST_LINE_BYTES = 1 << 24
 
 
@@ -33,6 +35,7 @@ class Head(_Line):
     limit: int | None = None
     seed: int = 0
     where: str = "here"
+    items: str
     cells: list[str]
 
 
@@ -41,11 +44,11 @@ class Answer(_Line):
     of each cell the best classes and the bytes that crossed; or the `error` that kept it from being read."""
 
     name: str
-    class_id: Annotated[int, Field(ge=0)] | None = None
+    class_id: Id | None = None
     error: str | None = None
     reference: Ids = []
     best: list[Ids] = []
-    num_bytes: Ids = []
+    num_bytes: Counts = []
 
 
 def head_of(cells: Sequence[Cell], **facts: object) -> Head:
@@ -54,13 +57,20 @@ def head_of(cells: Sequence[Cell], **facts: object) -> Head:
 
 
 class AnswerFile:
-    """Answers in memory and, where there is a `path`, on disk, each appended with one write.
+    """Hands answers on and, where there is a `path`, keeps each on disk, appended with one write.
 
-    A file that holds something needs `resume` (same head, or ConfigError) or `overwrite`.
+    A file that holds something needs `overwrite`, or `resume`: what it holds is then handed on first. It
+    must have the same head, or ConfigError.
     """
 
     def __init__(
-        self, head: Head, path: Path | None, *, resume: bool = False, overwrite: bool = False
+        self,
+        head: Head,
+        path: Path | None,
+        on_answer: Callable[[Answer], None],
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
     ) -> None:
         if resume and overwrite:
             raise ConfigError("choose either --resume or --overwrite, not both")
@@ -70,8 +80,8 @@ class AnswerFile:
         self._path = path
         self._resume = resume
         self._overwrite = overwrite
+        self._on_answer = on_answer
         self._file: BufferedRandom | None = None
-        self.answers: list[Answer] = []
 
     def __enter__(self) -> Self:
         if self._path is not None:
@@ -90,9 +100,9 @@ class AnswerFile:
             self._file.close()
 
     def add(self, answer: Answer) -> None:
-        """Keep one more answer."""
-        self.answers.append(answer)
+        """Keep one more answer, and hand it on."""
         self._write(answer)
+        self._on_answer(answer)
 
     def _write(self, line: _Line) -> None:
         if self._file is not None:
@@ -129,18 +139,16 @@ class AnswerFile:
                 )
 
     def _read(self, file: BufferedRandom, path: Path) -> None:
-        sound = file.tell()
+        sound, number, cells = file.tell(), 2, len(self._head.cells)
         while (line := file.readline(MOST_LINE_BYTES)).endswith(b"\n"):
             try:
                 answer = Answer.model_validate_json(line)
             except ValidationError:
-                raise ConfigError(
-                    f"{path}: line {len(self.answers) + 2} is no answer; remove it, then resume"
-                ) from None
-            if answer.error is None and len(answer.best) != len(self._head.cells):
-                raise ConfigError(f"{path}: line {len(self.answers) + 2} answers for other cells than these")
-            self.answers.append(answer)
-            sound = file.tell()
+                raise ConfigError(f"{path}: line {number} is no answer; remove it, then resume") from None
+            if answer.error is None and (len(answer.best), len(answer.num_bytes)) != (cells, cells):
+                raise ConfigError(f"{path}: line {number} answers for other cells than these")
+            self._on_answer(answer)
+            sound, number = file.tell(), number + 1
         file.truncate(sound)  # half a line is what a kill leaves
 
 

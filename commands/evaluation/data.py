@@ -1,9 +1,11 @@
 """What an evaluation shows a model: labelled files, or the pattern that the shipped model knows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -55,14 +57,31 @@ def open_items(data: Data, model: SplitViT) -> Iterator[Sequence[Item]]:
             raise ConfigError(
                 f"{wrong.name}: class {wrong.class_id}, but {model.name} has {model.num_classes} classes"
             )
+        names = _unique(example.name for example in examples)
         yield [
             Item(
-                example.name,
+                name,
                 example.class_id,
                 partial(views, example, geometry, model.clip_frames, data.protocol),
             )
-            for example in examples
+            for name, example in zip(names, examples, strict=True)
         ]
+
+
+def digest_of(items: Sequence[Item]) -> str:
+    """How many items, and a fingerprint of their names and classes."""
+    lines = "\n".join(f"{item.class_id} {item.name}" for item in items)
+    return f"{len(items)} {sha256(lines.encode()).hexdigest()[:12]}"
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    """Names as they are, but for those that come again: they are numbered."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
+    return found
 
 
 def _motions(data: Data, model: SplitViT) -> list[Item]:

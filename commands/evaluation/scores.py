@@ -1,8 +1,10 @@
 """How good each cell's answers are, with intervals that say how far to trust them."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from commands.evaluation.answers import Answer
 from commands.evaluation.cells import Cell
@@ -49,26 +51,51 @@ class Score:
     num_bytes: float
 
 
-def scores(cells: Sequence[Cell], answers: Iterable[Answer]) -> list[Score]:
-    """The score of each cell over the answers that are no errors."""
-    read = [answer for answer in answers if answer.error is None]
-    return [_score(cell, position, read) for position, cell in enumerate(cells)]
+class Tally:
+    """Counts answers as they come, cell by cell; of the answers themselves only the names are kept.
 
+    `done` are the examples that were answered, `failed` the errors of those that were not, by name. An
+    example that failed may be answered later; what has been answered is counted once.
+    """
 
-def _score(cell: Cell, position: int, answers: Sequence[Answer]) -> Score:
-    best = [answer.best[position] for answer in answers]
-    truths = [
-        (ids, answer.class_id)
-        for ids, answer in zip(best, answers, strict=True)
-        if answer.class_id is not None
-    ]
-    return Score(
-        cell=cell,
-        agreement=Share(
-            sum(ids[:1] == answer.reference[:1] for ids, answer in zip(best, answers, strict=True)),
-            len(answers),
-        ),
-        top1=Share(sum(truth in ids[:1] for ids, truth in truths), len(truths)),
-        top5=Share(sum(truth in ids[:TOP5] for ids, truth in truths), len(truths)),
-        num_bytes=sum(answer.num_bytes[position] for answer in answers) / max(1, len(answers)),
-    )
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self._cells = tuple(cells)
+        self._counts = np.zeros((len(self._cells), 4), np.int64)  # same, top 1, top 5, bytes
+        self._labelled = 0
+        self.done: set[str] = set()
+        self.failed: dict[str, str] = {}
+
+    def add(self, answer: Answer) -> None:
+        """Count one answer."""
+        if answer.name in self.done:
+            return
+        if answer.error is not None:
+            self.failed[answer.name] = answer.error
+            return
+        self.failed.pop(answer.name, None)
+        self.done.add(answer.name)
+        truth = answer.class_id
+        self._labelled += truth is not None
+        self._counts += [
+            (
+                best[:1] == answer.reference[:1],
+                truth is not None and truth in best[:1],
+                truth is not None and truth in best[:TOP5],
+                num_bytes,
+            )
+            for best, num_bytes in zip(answer.best, answer.num_bytes, strict=True)
+        ]
+
+    def scores(self) -> list[Score]:
+        """The score of each cell."""
+        shown = len(self.done)
+        return [
+            Score(
+                cell,
+                agreement=Share(same, shown),
+                top1=Share(top1, self._labelled),
+                top5=Share(top5, self._labelled),
+                num_bytes=num_bytes / max(1, shown),
+            )
+            for cell, (same, top1, top5, num_bytes) in zip(self._cells, self._counts.tolist(), strict=True)
+        ]

@@ -3,6 +3,7 @@
 from itertools import groupby
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from commands.evaluation.scores import Share
@@ -60,7 +61,7 @@ def _share(share: Share) -> str:
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table = Table(title=escape(title), box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for column in columns:
         table.add_column(column, no_wrap=column != "by split %")
     return table

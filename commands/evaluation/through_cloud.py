@@ -13,6 +13,7 @@ from commands.evaluation.data import Item
 from commands.evaluation.scores import TOP5
 from commands.plan import Setup
 from pipeline.clock import Clock
+from pipeline.errors import ConfigError
 from pipeline.items import Frame, Moment, Plan, Prediction, Status
 from scheduling.pruning import none
 from sources.base import FALLBACK_RATE
@@ -20,6 +21,7 @@ from stages.capture import capture_in_turn
 from transport.connection import Dial
 
 IN_FLIGHT = 4
+MOST_LISTED = 250  # classes that a cloud can be told to list
 NO_CODEC = "float32"
 
 
@@ -63,9 +65,12 @@ class Collector:
     The first plan is the reference's: unmerged, all on the device.
     """
 
-    def __init__(self, items: Sequence[Item], plans: int, on_answer: Callable[[Answer], None]) -> None:
+    def __init__(
+        self, items: Sequence[Item], plans: int, num_classes: int, on_answer: Callable[[Answer], None]
+    ) -> None:
         self._items = {item.name: item for item in items}
         self._plans = plans
+        self._listed = min(num_classes, MOST_LISTED)
         self._on_answer = on_answer
         self._views: dict[str, int] = {}
         self._records: dict[str, list[Prediction]] = defaultdict(list)
@@ -78,6 +83,11 @@ class Collector:
         """Take in the next record of its item."""
         found, views = self._records[record.source], self._views.get(record.source)
         found.append(record)
+        if (views or 0) > 1 and record.status is not Status.FAILED and len(record.classes) < self._listed:
+            raise ConfigError(
+                f"{record.source}: the mean of {views} views needs more than {len(record.classes)} classes "
+                f"of each; start the cloud with --top-k {self._listed}"
+            )
         if views is None or len(found) == views * self._plans:
             self._on_answer(_answer(self._items[record.source], found, views or 1))
             del self._records[record.source]
@@ -122,17 +132,18 @@ async def answers_through(
     """Run every item in every cell on this device and its cloud; `on_answer` hears of each in order.
 
     The reference is the unmerged model on the device, in the device's own number format. Where an item has
-    several views, their confidences are averaged over the classes that records list. Raises LinkError when
-    the cloud is lost for good.
+    several views, their confidences are averaged over the classes that records list: ConfigError for a cloud
+    that lists only a few. Raises LinkError when the cloud is lost for good.
     """
     model = setup.model
     unmerged = Plan(none(model.num_layers, model.num_tokens), model.num_layers + 1, NO_CODEC)
     plans = [unmerged, *(plan_of(cell, model.num_layers) for cell in cells)]
-    rota, collector = Rota(), Collector(items, len(plans), on_answer)
+    rota, collector = Rota(), Collector(items, len(plans), model.num_classes, on_answer)
     sources = (ItemSource(item, plans, rota, collector, clock) for item in items)
     inlet = capture_in_turn(sources, frames_at_once=model.clip_frames)
     job = Job(inlets=[inlet], sinks=[], live=False, on_record=collector.add)
-    settings = setup.settings.model_copy(update={"in_flight": setup.settings.in_flight or IN_FLIGHT})
+    told = {"in_flight": setup.settings.in_flight or IN_FLIGHT, "top_k": model.num_classes}
+    settings = setup.settings.model_copy(update=told)
     await run_device(CellSetup(settings, model, rota=rota), job, clock, connect)
 
 

@@ -1,5 +1,6 @@
 """Where labelled files lie: in a folder, or inside a zip that stays open."""
 
+import lzma
 import os
 import posixpath
 import zlib
@@ -12,7 +13,7 @@ from pipeline.errors import ConfigError, SourceError
 from sources.folder import printable, visible_files
 
 ENCRYPTED = 0x1
-DAMAGE = (BadZipFile, OSError, EOFError, ValueError, NotImplementedError, zlib.error)
+DAMAGE = (BadZipFile, OSError, EOFError, ValueError, NotImplementedError, zlib.error, lzma.LZMAError)
 
 
 class Store(Protocol):
@@ -45,7 +46,10 @@ class FolderStore:
         return sorted(file.relative_to(self._folder).as_posix() for file in visible_files(self._folder))
 
     def __contains__(self, name: str) -> bool:
-        return self.path(name).is_file()
+        try:
+            return self.path(name).is_file()
+        except OSError:
+            return False  # such as a name that no file system takes
 
     def path(self, name: str) -> Path:
         return self._folder / name

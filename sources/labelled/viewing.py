@@ -40,6 +40,8 @@ def views(example: Example, geometry: FrameGeometry, clip_frames: int, protocol:
 
 def _source(example: Example, geometry: FrameGeometry) -> FileSource:
     path = example.path
+    if path is not None and not path.is_file():
+        raise SourceError(example.name, "no such file, or none that is regular")
     content = example.read(MAX_VIDEO_BYTES) if path is None else None
     return FileSource(path or Path(example.name), example.name, geometry, SystemClock(), content)
 

@@ -21,7 +21,7 @@ SMALL = (*DATA, "--prunings", "uniform:6", "--codecs", "jpeg:60,int8+zstd")
 def hasty(monkeypatch):
     """Times are measured in `benchmarks/`, not in tests."""
     rounds = Rounds(least=1, most=1, seconds=0)
-    monkeypatch.setattr(evaluate, "forward_ms", lambda *args: forward_ms(*args, rounds))
+    monkeypatch.setattr(evaluate, "forward_ms", lambda *args, **options: forward_ms(*args, rounds, **options))
 
 
 def run(*arguments):
@@ -86,6 +86,40 @@ def test_through_a_cloud_it_says_the_same(tmp_path):
     assert json.loads(there.read_text().splitlines()[0])["where"] == url
 
 
+def test_in_another_number_format_agreement_is_with_float32_here_and_through_a_cloud(tmp_path):
+    found = []
+    ways = ("--threads", 1, "--data", "pattern:motions?clips=6", "--prunings", "none", "--codecs", "none")
+    for dtype in ("float32", "int8"):
+        path = tmp_path / f"{dtype}.jsonl"
+        assert run(*ways, "--dtype", dtype, "--output", path).exit_code == 0
+        found.append(sorted(references(path)))
+    with cloud("--dtype", "int8") as (_, url):
+        path = tmp_path / "cloud.jsonl"
+        assert run(*ways, "--dtype", "int8", "--output", path, "--cloud", url).exit_code == 0
+        found.append(sorted(references(path)))
+    assert found[0] == found[1] == found[2]
+
+
+def references(path):
+    answers = map(json.loads, path.read_text().splitlines()[1:])
+    return [(answer["name"], answer["reference"]) for answer in answers]
+
+
+def test_what_failed_is_tried_again_by_a_resume(tmp_path):
+    label, frames = motion_sequence(3, 0, 40, 64)
+    folder, output = tmp_path / "data [/b]", tmp_path / "answers.jsonl"
+    (folder / label).mkdir(parents=True)
+    (folder / label / "a.mp4").write_bytes(b"no video")
+    ways = ("--threads", 1, "--data", folder, "--codecs", "none", "--prunings", "none", "--protocol", "1x1")
+    first = run(*ways, "--output", output)
+    assert first.exit_code == 1
+    assert "a.mp4" in first.stderr
+    write_video(folder / label / "a.mp4", frames, 25)
+    again = run(*ways, "--output", output, "--resume")
+    assert again.exit_code == 0, again.stderr
+    assert "1 examples of" in again.stdout
+
+
 WRONG = {
     "data that are missing": (["--data", "missing"], "missing"),
     "a pattern that is none": (["--data", "pattern:waves"], "only motions"),
@@ -96,6 +130,7 @@ WRONG = {
     "a protocol that is none": (["--protocol", "ten"], "10x1"),
     "levels that cannot be written": (["--levels", "."], "is a folder"),
     "a model without weights": (["--model", "vit_tiny_patch16_224"], "--weights"),
+    "two results in one file": (["--output", "x", "--levels", "x"], "a file of its own"),
     "a resume of nothing": (["--resume"], "--output"),
 }
 

@@ -9,6 +9,10 @@ from models.embedding import sine_positions
 from models.layouts import to_our_names
 from models.registry import Architecture, get_architecture
 from models.vit import SplitViT
+from pipeline.errors import ModelError
+from sources.base import FrameGeometry
+from sources.labelled import Protocol, open_examples, views
+from tests.data import shared_data
 from tests.models.published import (
     MAE_ST,
     VIDEOMAE,
@@ -98,9 +102,16 @@ def test_q_k_and_v_come_back_out_of_the_joined_matrix_bit_for_bit() -> None:
 @pytest.mark.parametrize("biases", [("q_bias", "v_bias"), ("query.bias", "value.bias")])
 @pytest.mark.parametrize("name", VIDEOMAE)
 def test_logits_of_videomae_are_those_of_transformers(name: str, biases: tuple[str, str]) -> None:
+    require_parity(few_layers(name, input_size=96), biases)
+
+
+def test_logits_of_a_whole_videomae_are_those_of_transformers() -> None:
+    require_parity(get_architecture(VIDEOMAE[0]), ("q_bias", "v_bias"), num_clips=1)
+
+
+def require_parity(spec: Architecture, biases: tuple[str, str], num_clips: int = 2) -> None:
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
-    spec = few_layers(name, input_size=96)
     config = transformers.VideoMAEConfig(
         image_size=spec.input_size,
         hidden_size=spec.dim,
@@ -116,7 +127,7 @@ def test_logits_of_videomae_are_those_of_transformers(name: str, biases: tuple[s
         name.replace("query.bias", biases[0]).replace("value.bias", biases[1]): tensor
         for name, tensor in reference.state_dict().items()
     }
-    pixels = clips(spec)
+    pixels = clips(spec)[:num_clips]
     logits, wanted = loaded(spec, state)(pixels), reference(pixels.transpose(1, 2)).logits
     assert wanted.std() > 0.1
     torch.testing.assert_close(logits, wanted, rtol=0, atol=1e-4)
@@ -134,16 +145,45 @@ def test_both_layouts_of_videomae_give_the_same_logits_bit_for_bit() -> None:
 def test_a_table_of_sine_positions_may_be_in_the_file(dtype: torch.dtype) -> None:
     state = videomae(SMALL_VIDEOMAE)
     table = {"pos_embed": sine_positions(SMALL_VIDEOMAE.num_patches, SMALL_VIDEOMAE.dim).to(dtype)}
+    digest = loaded(SMALL_VIDEOMAE, state).digest
     for given in (state | table, hugging_face(state | table)):
-        assert to_our_names(given).keys() == to_our_names(state).keys()
+        assert loaded(SMALL_VIDEOMAE, given).digest == digest
 
 
-def test_other_positions_are_not_taken_for_sines() -> None:
+def test_a_table_of_other_positions_or_of_another_size_does_not_fit() -> None:
     state = videomae(SMALL_VIDEOMAE)
-    sine = sine_positions(SMALL_VIDEOMAE.num_patches, SMALL_VIDEOMAE.dim)
+    patches, dim = SMALL_VIDEOMAE.num_patches, SMALL_VIDEOMAE.dim
+    sine = sine_positions(patches, dim)
     blocked = torch.cat([sine[..., 0::2], sine[..., 1::2]], -1)
-    for table in (sine + 0.01, blocked, sine.repeat(2, 1, 1)):
-        assert "pos_embed" in to_our_names(state | {"pos_embed": table})
+    longer, shorter = sine_positions(2 * patches, dim), sine[:, : patches // 2]
+    for table in (sine + 0.01, blocked, sine.repeat(2, 1, 1), longer, shorter, sine[:, :0], sine[0]):
+        for given in (state, hugging_face(state)):
+            with pytest.raises(ModelError, match="pos_embed"):
+                loaded(SMALL_VIDEOMAE, given | {"pos_embed": table})
+
+
+def test_a_whole_videomae_of_another_length_fits_no_model() -> None:
+    spec = get_architecture(VIDEOMAE[0])
+    state = videomae(spec, absent)
+    fits = Checkpoint("file", state | {"pos_embed": sine_positions(spec.num_patches, spec.dim)})
+    longer = Checkpoint("file", state | {"pos_embed": sine_positions(2 * spec.num_patches, spec.dim)})
+    assert models_that_fit(Checkpoint("file", to_our_names(fits.state))) == [spec.name]
+    assert models_that_fit(Checkpoint("file", to_our_names(longer.state))) == []
+
+
+def test_real_videos_give_the_same_logits_from_both_layouts() -> None:
+    spec = few_layers("videomae_base_patch16_16x224", input_size=224)
+    torch.manual_seed(0)
+    state = videomae(spec)
+    models = [loaded(spec, given) for given in (state, hugging_face(state))]
+    assert models[0].digest == models[1].digest
+    folder = shared_data("videos", "actions")
+    with open_examples(folder) as examples:
+        assert len(examples) == 7
+        for example in examples:
+            shown = views(example, FrameGeometry(224, spec.crop_pct), spec.clip_frames, Protocol())
+            first, second = (model(model.preprocess(shown)) for model in models)
+            assert torch.equal(first, second)
 
 
 def test_only_videomae_has_no_bias_for_k() -> None:

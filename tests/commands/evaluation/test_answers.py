@@ -6,7 +6,13 @@ from pipeline.errors import ConfigError
 from scheduling.pruning import none, uniform
 
 CELLS = [Cell(none(12, 129)), Cell(uniform(4, 12, 129), "int8", 6)]
-FACTS = {"model": "motions@1f2e3d4c", "dtype": "float32", "data": "clips", "views": "1x1"}
+FACTS = {
+    "model": "motions@1f2e3d4c",
+    "dtype": "float32",
+    "data": "clips",
+    "views": "1x1",
+    "items": "3 1f2e",
+}
 HEAD = head_of(CELLS, **FACTS)
 ANSWERS = [
     Answer(name="a", class_id=3, reference=[3, 1], best=[[3, 1], [1, 3]], num_bytes=[0, 100]),
@@ -16,10 +22,11 @@ ANSWERS = [
 
 
 def write(path, answers, **options):
-    with AnswerFile(HEAD, path, **options) as file:
+    heard = []
+    with AnswerFile(HEAD, path, heard.append, **options) as file:
         for answer in answers:
             file.add(answer)
-    return file.answers
+    return heard
 
 
 def test_what_was_written_is_there_to_go_on_with(tmp_path):
@@ -48,15 +55,22 @@ def test_what_a_kill_leaves_of_a_line_is_cut_off(tmp_path, cut):
 
 
 @pytest.mark.parametrize(
-    "fact", [{"model": "motions@ffffffff"}, {"views": "10x1"}, {"limit": 5}, {"where": "ws://x"}]
+    "fact",
+    [
+        {"model": "motions@ffffffff"},
+        {"views": "10x1"},
+        {"limit": 5},
+        {"where": "ws://x"},
+        {"items": "3 ffff"},
+    ],
 )
 def test_answers_to_other_questions_are_never_mixed(tmp_path, fact):
     path = tmp_path / "answers.jsonl"
     write(path, ANSWERS)
     with pytest.raises(ConfigError, match=f"with {next(iter(fact))} "):
-        AnswerFile(head_of(CELLS, **FACTS | fact), path, resume=True).__enter__()
+        AnswerFile(head_of(CELLS, **FACTS | fact), path, list, resume=True).__enter__()
     with pytest.raises(ConfigError, match="with cells "):
-        AnswerFile(head_of(CELLS[:1], **FACTS), path, resume=True).__enter__()
+        AnswerFile(head_of(CELLS[:1], **FACTS), path, list, resume=True).__enter__()
 
 
 def test_a_file_that_holds_something_is_left_alone_unless_told(tmp_path):
@@ -73,7 +87,17 @@ def test_a_file_that_holds_something_is_left_alone_unless_told(tmp_path):
         assert path.read_text() == precious
 
 
-@pytest.mark.parametrize("line", ["{}", '{"name": "x", "best": [[1]], "num_bytes": [0]}', "[" * 5000])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{}",
+        '{"name": "x", "best": [[1]], "num_bytes": [0]}',
+        '{"name": "x", "best": [[1], [1]], "num_bytes": []}',
+        '{"name": "x", "best": [[1], [9999999999]], "num_bytes": [0, 0]}',
+        '{"name": "x", "best": [[1], [1]], "num_bytes": [0, 1' + "0" * 400 + "]}",
+        "[" * 5000,
+    ],
+)
 def test_a_broken_line_is_named(tmp_path, line):
     path = tmp_path / "answers.jsonl"
     write(path, ANSWERS[:1])

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from commands.evaluation.data import Data, open_items
+from commands.evaluation.data import Data, digest_of, open_items
 from models import create_model
 from pipeline.errors import ConfigError
 from sources.labelled import Protocol
@@ -59,3 +59,15 @@ def test_data_that_does_not_fit_the_model_is_refused(tmp_path):
         open_items(Data(str(tmp_path), ONCE), image),
     ):
         pass
+
+
+def test_an_example_that_is_named_twice_counts_twice_under_names_of_its_own(tmp_path, model):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    table = tmp_path / "labels.csv"
+    table.write_text("file,class\na.png,left\na.png,right\n")
+    with open_items(Data(str(tmp_path), ONCE), model) as items:
+        assert [(item.name, item.class_id) for item in items] == [("a.png", 0), ("a.png #2", 1)]
+        before = digest_of(items)
+    table.write_text("file,class\na.png,left\na.png,up\n")
+    with open_items(Data(str(tmp_path), ONCE), model) as items:
+        assert digest_of(items) != before

@@ -4,7 +4,7 @@ from commands.evaluation.cells import Cell, grid
 from commands.evaluation.here import Judge, answers_here
 from commands.evaluation.through_cloud import answers_through, plan_of
 from pipeline.clock import SystemClock
-from pipeline.errors import LinkLost
+from pipeline.errors import ConfigError, LinkLost
 from scheduling.pruning import none, uniform
 from tests.commands.evaluation.items import motions, of_several_views, unreadable
 from tests.commands.link import setup_for, wire_to_cloud
@@ -67,6 +67,14 @@ async def test_a_cloud_that_stays_away_ends_it(model):
 
             wire.dial = refuse
             await through(model, wire, motions(model, 1))
+
+
+async def test_several_views_need_a_cloud_that_lists_all_their_classes(model):
+    items = motions(model, 3)
+    told = r"mean of 3 views needs more than 5 classes of each; start the cloud with --top-k 8"
+    async with wire_to_cloud(model, top_k=5) as wire:
+        with pytest.raises(ConfigError, match=told):
+            await through(model, wire, [of_several_views(items)])
 
 
 def test_a_cell_is_a_plan():

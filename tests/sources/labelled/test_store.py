@@ -4,6 +4,7 @@ import pickle
 import stat
 import zipfile
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,20 @@ def test_processes_that_inherit_a_store_do_not_disturb_each_other(tmp_path: Path
         children = [pool.submit(read_all, 2000) for _ in range(2)]
         assert read_all(2000)
         assert all(child.result() for child in children)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_in_any_compression_is_one_error_of_its_entry(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.jpg", bytes(range(256)) * 64)
+    content = bytearray(path.read_bytes())
+    for index in range(45, 60):
+        content[index] ^= 0x55
+    path.write_bytes(content)
+    with closing(ZipStore(path)) as store, pytest.raises(SourceError, match=r"a\.jpg"):
+        store.read("a.jpg", 1 << 20)
+
+
+def test_a_name_that_no_file_system_takes_is_no_file(tmp_path: Path) -> None:
+    assert "x" * 5000 + ".jpg" not in FolderStore(tmp_path)

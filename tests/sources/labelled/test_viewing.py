@@ -205,3 +205,13 @@ def test_memory_holds_the_views_and_not_the_video(tmp_path: Path, monkeypatch: p
     views(only(tmp_path / "a.mp4"), SMALL, 16, Protocol(10))
     # 280 more pictures of 345 KB would be 97 MB.
     assert peaks[1] - peaks[0] < 16e6
+
+
+def test_a_named_pipe_is_no_video_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "f.mp4")
+    (tmp_path / "g.mp4").write_bytes(b"x")
+    (tmp_path / "labels.csv").write_text("path,label\nf.mp4,0\ng.mp4,1\n")
+    with open_examples(tmp_path) as examples:
+        pipe = next(example for example in examples if example.name == "f.mp4")
+        with pytest.raises(SourceError, match=r"f\.mp4: no such file, or none that is regular"):
+            views(pipe, SMALL, 4, Protocol())
