@@ -141,11 +141,12 @@ def test_reconnecting_again_and_again_leaks_neither_threads_nor_descriptors():
             if isinstance(items[-1], SourceBreak):
                 camera = [each for each in threading.enumerate() if each.name == "camera cam"]
                 threads.append(len(camera))
-                descriptors.append(open_descriptors())
+                if len(threads) in (1, 6):  # to collect garbage takes seconds in a process as large as this
+                    descriptors.append(open_descriptors())
             return len(threads) >= 6
 
         items = watched.read(enough)
     assert watched.source.status().reconnects >= 5
     assert set(threads) == {1}
-    assert max(descriptors[2:]) <= min(descriptors) + 3
+    assert descriptors[1] <= descriptors[0] + 3
     assert isinstance(items[0], Frame)
