@@ -14,7 +14,7 @@ from pipeline.errors import CodecError, ConfigError, ProtocolError
 from pipeline.items import ClassScore, Header, Packet, Prediction, Pruning, Ran, Status
 from scheduling.pruning import is_feasible
 from stages.classes import top_classes
-from transport.codecs import get_codec
+from transport.codecs import Kind, get_codec, most_bytes
 
 BatchKey = tuple[int, tuple[int, ...], tuple[int, ...]]
 
@@ -69,12 +69,14 @@ class TailService:
         shape = self.shape_at(header.split, header.removed)
         if header.shape != shape:
             raise ProtocolError(f"shape {list(header.shape)} should be {list(shape)} at split {header.split}")
-        self._check_codec(header)
+        kind = self._check_codec(header)
         merged = header.split > 0 and shape[0] < model.num_tokens
         if sizes_bytes != (2 * shape[0] if merged else 0):
             raise ProtocolError(f"{sizes_bytes} bytes of token sizes do not fit {shape[0]} tokens")
         if payload_bytes == 0:
             raise ProtocolError("the payload is empty")
+        if payload_bytes > most_bytes(kind, shape):
+            raise ProtocolError(f"{payload_bytes} bytes are more than any codec makes of shape {list(shape)}")
 
     def shape_at(self, split: int, removed: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of what crosses a cut at `split`."""
@@ -117,7 +119,7 @@ class TailService:
         """The best classes of `logits`; ValueError when they are not finite."""
         return top_classes(logits, self._model.labels, self._top_k)
 
-    def _check_codec(self, header: Header) -> None:
+    def _check_codec(self, header: Header) -> Kind:
         try:
             codec = get_codec(header.codec)
         except ConfigError as error:
@@ -127,6 +129,7 @@ class TailService:
             raise ProtocolError(
                 f"codec {header.codec} carries {codec.kind}, but split {header.split} sends {wanted}"
             )
+        return codec.kind
 
 
 def _prediction(

@@ -10,6 +10,7 @@ from pipeline.items import Prediction, Ran, Status
 from stages.head_infer import HeadInfer
 from stages.tail_service import TailService
 from tests.stages.packets import CLOCK, motion, packet_of, plan_for
+from transport.codecs import most_bytes
 
 
 def on_device(model, clip, plan):
@@ -87,6 +88,16 @@ def test_payload_and_sizes_must_have_a_possible_length(model, payload_bytes, siz
     header = packet_of(model, motion(), plan_for(model, 6)).header
     with pytest.raises(ProtocolError):
         TailService(model).check(header, payload_bytes, sizes_bytes)
+
+
+@pytest.mark.parametrize(("split", "codec"), [(6, "float32"), (0, "png")])
+def test_a_payload_longer_than_any_codec_makes_is_refused(model, split, codec):
+    header = replace(packet_of(model, motion(), plan_for(model, split)).header, codec=codec)
+    most = most_bytes("tokens" if split else "pixels", header.shape)
+    service = TailService(model)
+    service.check(header, most, 0)
+    with pytest.raises(ProtocolError, match="more than any codec makes"):
+        service.check(header, most + 1, 0)
 
 
 def test_merged_tokens_need_their_sizes_and_sizes_must_add_up(model):

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from pipeline.errors import ConfigError
-from transport.codecs.codec import Codec, ErrorBound, Kind
+from transport.codecs.codec import Codec, ErrorBound, Kind, most_bytes
 from transport.codecs.entropy import PACKINGS
 from transport.codecs.pixels import ImageCodec, Jpeg, Png, Raw
 from transport.codecs.tokens import LAYOUTS, TokenCodec
 from transport.codecs.video import H264
 
-__all__ = ["Codec", "ErrorBound", "Kind", "codec_names", "family", "get_codec", "is_brief"]
+__all__ = ["Codec", "ErrorBound", "Kind", "codec_names", "family", "get_codec", "is_brief", "most_bytes"]
 
 COPIES = frozenset({"float32", "raw"})
 MOST_BRIEF_BYTES = 1 << 20

@@ -16,6 +16,8 @@ ErrorBound = float | NDArray[np.float32] | None
 RANK: dict[Kind, int] = {"tokens": 2, "pixels": 4}
 DTYPE: dict[Kind, type[np.generic]] = {"tokens": np.float32, "pixels": np.uint8}
 LAYOUT: dict[Kind, str] = {"tokens": "float32 [n, D]", "pixels": "uint8 [T, H, W, 3]"}
+ELEMENT_BYTES: dict[Kind, int] = {"tokens": 4, "pixels": 1}
+FRAME_BYTES = 4096  # what a frame's headers and tables may take, and what surrounds tokens
 MOST_ELEMENTS = 1 << 30
 
 
@@ -56,6 +58,12 @@ def check_shape(name: str, kind: Kind, shape: Shape) -> None:
     if not fits or (kind == "pixels" and shape[-1] != 3) or math.prod(shape) > MOST_ELEMENTS:
         text = ", ".join(str(size) for size in shape[:8])
         raise CodecError(f"{name}: shape [{text}] is not {LAYOUT[kind]} with every size above 0")
+
+
+def most_bytes(kind: Kind, shape: Shape) -> int:
+    """A payload longer than this encodes no array of this shape, whatever the codec and the array."""
+    frames = shape[0] if kind == "pixels" else 1
+    return 2 * ELEMENT_BYTES[kind] * math.prod(shape) + FRAME_BYTES * frames
 
 
 def check_length(name: str, num_bytes: int, expected: int) -> None:

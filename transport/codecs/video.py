@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.errors import CodecError
 from transport.codecs import framing
 from transport.codecs.codec import Array, ErrorBound, Kind, Shape, check_array, check_shape
+from transport.codecs.parameter_sets import check_parameter_sets
 
 PLANES = "yuv420p"
 LINE_ALIGNMENT = 64
@@ -39,6 +40,7 @@ class H264:
         frames = np.empty(shape, dtype=np.uint8)
         count = 0
         try:
+            check_parameter_sets(chunks, *_padded(shape), most=shape[0])
             for count, frame in enumerate(_frames(_decoder(shape), chunks), start=1):
                 self._store(frame, count, frames)
         except (av.FFmpegError, ValueError) as error:
@@ -82,10 +84,15 @@ def _packets(encoder: VideoCodecContext, clip: NDArray[np.uint8]) -> Iterator[by
     yield from map(bytes, encoder.encode(None))
 
 
+def _padded(shape: Shape) -> tuple[int, int]:
+    """Height and width as FFmpeg counts them: whole macroblocks, and lines padded for its vector units."""
+    height, width = (-(-size // LINE_ALIGNMENT) * LINE_ALIGNMENT for size in shape[1:3])
+    return height, width
+
+
 def _decoder(shape: Shape) -> VideoCodecContext:
     context = VideoCodecContext.create("h264", "r")
-    # FFmpeg counts the pixels of whole macroblocks and of lines padded for its vector units.
-    height, width = (-(-size // LINE_ALIGNMENT) * LINE_ALIGNMENT for size in shape[1:3])
+    height, width = _padded(shape)
     context.options = {"max_pixels": str(height * width), "err_detect": "explode"}
     context.thread_count = 1
     return context

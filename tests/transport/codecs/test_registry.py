@@ -1,11 +1,12 @@
 """Codecs by name."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
-from transport.codecs import codec_names, family, get_codec
+from transport.codecs import codec_names, family, get_codec, most_bytes
 
 
 @pytest.mark.parametrize("name", codec_names())
@@ -25,6 +26,17 @@ def test_the_design_is_covered() -> None:
     assert {name for name in codec_names() if get_codec(name).kind == "pixels"} == {
         "raw", "raw+zstd", "raw+lz4", "raw+lzw", "png", "jpeg", "h264",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", [*codec_names(), "jpeg:100", "h264:0"])
+@pytest.mark.parametrize("size", [1, 2, 40])
+def test_not_even_noise_takes_more_bytes_than_a_codec_may_make(spec: str, size: int) -> None:
+    codec, rng = get_codec(spec), np.random.default_rng(size)
+    if codec.kind == "tokens":
+        noise = rng.uniform(-60000, 60000, (size, 3 * size)).astype(np.float32)
+    else:
+        noise = rng.integers(0, 256, (5, 2 * size, 2 * size, 3), np.uint8)
+    assert len(codec.encode(noise)) <= 0.8 * most_bytes(codec.kind, noise.shape)
 
 
 @pytest.mark.parametrize(("bare", "full"), [("jpeg", "jpeg:90"), ("h264", "h264:23")])

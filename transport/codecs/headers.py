@@ -1,0 +1,77 @@
+"""What a still image says of itself, read before a decoder sees it.
+
+A decoder is too late a judge: libpng inflates every text chunk that it meets, and libjpeg takes memory for
+the whole of a progressive picture before anybody may ask for its size. A few kilobytes become gigabytes.
+"""
+
+from struct import Struct
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_CHUNK = Struct(">I4s")
+PNG_START = Struct(">8sI4sIIBBBBB")
+CRC_BYTES = 4
+
+START_OF_IMAGE = b"\xff\xd8"
+START_OF_SCAN = b"\xff\xda"
+END_OF_IMAGE = b"\xff\xd9"
+BASELINE = 0xC0
+SCAN = 0xDA
+# Application data, comments, and the tables of Huffman codes, quantisation and restarts.
+HARMLESS = frozenset({*range(0xE0, 0xF0), 0xFE, 0xC4, 0xDB, 0xDD})
+JPEG_SEGMENT = Struct(">BBH")
+JPEG_FRAME = Struct(">BHHB")
+
+
+def check_png(data: bytes, height: int, width: int) -> None:
+    """ValueError unless `data` is an 8-bit RGB PNG of this size that holds nothing but its pixels."""
+    start = PNG_START.pack(PNG_SIGNATURE, 13, b"IHDR", width, height, 8, 2, 0, 0, 0)
+    if not data.startswith(start):
+        raise ValueError(f"no PNG of {width} x {height}, 8-bit RGB, not interlaced")
+    position, kind, length = len(start) + CRC_BYTES, b"", 0
+    while position + PNG_CHUNK.size <= len(data) and kind != b"IEND":
+        length, kind = PNG_CHUNK.unpack_from(data, position)
+        if kind not in (b"IDAT", b"IEND"):
+            raise ValueError("a PNG with a chunk that holds no pixels")
+        position += PNG_CHUNK.size + length + CRC_BYTES
+    if kind != b"IEND" or length or position != len(data):
+        raise ValueError("cut off, or followed by something else")
+
+
+def check_jpeg(data: bytes, height: int, width: int) -> None:
+    """ValueError unless `data` is a baseline JPEG of this size, in three colours and one scan."""
+    # Thousands of tiny scans cost minutes; a cut file would decode with grey filling.
+    if data.count(START_OF_SCAN) != 1 or not data.endswith(END_OF_IMAGE):
+        raise ValueError("cut off, or not a JPEG of a single scan")
+    if not data.startswith(START_OF_IMAGE):
+        raise ValueError("no JPEG")
+    position, frames = len(START_OF_IMAGE), 0
+    while True:
+        kind, length = _jpeg_segment(data, position)
+        if kind == SCAN:
+            break
+        if kind == BASELINE:
+            _check_frame(data, position + JPEG_SEGMENT.size, height, width)
+            frames += 1
+        elif kind not in HARMLESS:
+            raise ValueError("not a baseline JPEG")
+        position += 2 + length
+    if frames != 1:
+        raise ValueError(f"a JPEG of {frames} frames")
+
+
+def _jpeg_segment(data: bytes, position: int) -> tuple[int, int]:
+    """The kind of the segment at `position`, and its length without the two bytes of its mark."""
+    if position + JPEG_SEGMENT.size > len(data):
+        raise ValueError("a JPEG without a scan")
+    mark, kind, length = JPEG_SEGMENT.unpack_from(data, position)
+    if mark != 0xFF or length < 2:
+        raise ValueError("a JPEG whose segments do not follow each other")
+    return kind, length
+
+
+def _check_frame(data: bytes, position: int, height: int, width: int) -> None:
+    if position + JPEG_FRAME.size > len(data):
+        raise ValueError("a JPEG without a scan")
+    found = JPEG_FRAME.unpack_from(data, position)
+    if found != (8, height, width, 3):
+        raise ValueError(f"no JPEG of {width} x {height} in three colours of 8 bits")
