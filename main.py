@@ -21,6 +21,8 @@ from commands.options import (
     Hop,
     Levels,
     MaxLoss,
+    MetricsHost,
+    MetricsPort,
     Model,
     Patience,
     PixelsStay,
@@ -77,6 +79,8 @@ def cloud(
     profile: ProfileOption = None,
     top_k: TopK = 5,
     grace: Grace = 10.0,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
     verbose: Verbose = 0,
 ) -> None:
     """Serve the layers behind the cut until interrupted."""
@@ -99,6 +103,7 @@ def cloud(
             profile=profile,
             top_k=top_k,
             grace_s=grace,
+            metrics={"host": metrics_host, "port": metrics_port},
         )
         return run(settings)
 
@@ -227,6 +232,8 @@ def device(
     sla_ms: SlaMs = None,
     grace: Grace = 10.0,
     strict: Strict = False,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
     verbose: Verbose = 0,
 ) -> None:
     """Classify live sources; where more comes than can be served, the oldest clips are dropped."""
@@ -246,6 +253,7 @@ def device(
             sla_ms=sla_ms,
             top_k=top_k,
             grace_s=grace,
+            metrics={"host": metrics_host, "port": metrics_port},
         )
         return run(settings, DeviceRequest(tuple(source), output, strict, tuple(sink or ())))
 

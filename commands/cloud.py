@@ -1,23 +1,28 @@
 """The cloud: serves the layers behind the cut to devices, until interrupted."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio
+from anyio.streams.memory import MemoryObjectStreamStatistics
 
+from commands.operations.cloud_watch import CloudCounts, CloudWatch
+from commands.operations.server import operated, tell_where
 from commands.plan import load_model
 from commands.profiling.cache import load_or_make
 from commands.runtime import OK, interrupted, run_async
 from configs.settings import CloudSettings
 from models import SplitViT
 from pipeline.clock import Clock, SystemClock
+from pipeline.errors import ProtocolError
+from pipeline.items import Header
 from pipeline.runner import Pipeline
 from pipeline.stage import Stage
 from pipeline.worker import Worker
 from scheduling.profile import Profile
 from stages.postprocess import Postprocess, deliver
-from stages.receive import Arrival, Receive
+from stages.receive import Arrival, Receive, Reply
 from stages.tail_infer import TailInfer
 from stages.tail_service import TailService
 from transport.background import background
@@ -42,25 +47,47 @@ def run(settings: CloudSettings) -> int:
 class Reception:
     """Greets devices and puts the packets of all of them into one stream."""
 
-    def __init__(self, service: TailService, welcome: Welcome, clock: Clock, capacity: int) -> None:
+    def __init__(
+        self, service: TailService, welcome: Welcome, clock: Clock, capacity: int, counts: CloudCounts
+    ) -> None:
+        self.queues: Callable[[], dict[str, MemoryObjectStreamStatistics]] = dict
         self._service = service
         self._welcome = welcome
         self._clock = clock
+        self._counts = counts
         self._sessions: set[Session] = set()
         self._leaving = False
         self._send, self._arrivals = anyio.create_memory_object_stream[Arrival](capacity)
 
     async def meet(self, connection: Connection) -> None:
         """Serve one device as long as it stays; none that comes when it is time to leave."""
-        async with open_session(connection, self._welcome, self._service.check) as session:
-            self._sessions.add(session)
-            try:
-                if self._leaving:
-                    await session.close(LEAVING)
-                async for packet in session.packets():
-                    await self._put(Arrival(session, packet, self._clock.now()))
-            finally:
-                self._sessions.discard(session)
+        taken = False
+        try:
+            async with open_session(connection, self._welcome, self._check) as session:
+                taken = True
+                self._counts.met(taken)
+                await self._serve(session)
+        finally:
+            if not taken:
+                self._counts.met(taken)
+
+    async def _serve(self, session: Session) -> None:
+        self._sessions.add(session)
+        try:
+            if self._leaving:
+                await session.close(LEAVING)
+            async for packet in session.packets():
+                self._counts.received(packet)
+                await self._put(Arrival(session, packet, self._clock.now()))
+        finally:
+            self._sessions.discard(session)
+
+    def _check(self, header: Header, payload_bytes: int, sizes_bytes: int) -> None:
+        try:
+            self._service.check(header, payload_bytes, sizes_bytes)
+        except ProtocolError:
+            self._counts.refused()
+            raise
 
     async def _put(self, arrival: Arrival) -> None:
         try:
@@ -72,6 +99,25 @@ class Reception:
         """All packets, as they come in."""
         async for arrival in self._arrivals:
             yield arrival
+
+    async def answer(self, reply: Reply) -> None:
+        """Send an answer to who asked, and count it."""
+        self._counts.answered(reply.result, await deliver(reply))
+
+    @property
+    def leaving(self) -> bool:
+        """Whether devices have been asked to leave."""
+        return self._leaving
+
+    @property
+    def sessions(self) -> int:
+        """How many devices are here."""
+        return len(self._sessions)
+
+    @property
+    def in_flight(self) -> int:
+        """Clips of all of them that are in and not answered yet."""
+        return sum(session.in_flight for session in self._sessions)
 
     async def say_bye(self, grace_s: float) -> None:
         """Take leave of every device: each goes once its clips are answered, or is left after `grace_s`."""
@@ -89,26 +135,35 @@ class Reception:
 
 @asynccontextmanager
 async def open_reception(
-    settings: CloudSettings, model: SplitViT, clock: Clock, profile: Profile | None = None
+    settings: CloudSettings,
+    model: SplitViT,
+    clock: Clock,
+    profile: Profile | None = None,
+    counts: CloudCounts | None = None,
 ) -> AsyncGenerator[Reception, None]:
     """The cloud's pipeline, running behind a reception that any transport can bring devices to; devices
-    that choose their plans need its `profile`."""
+    that choose their plans need its `profile`. `counts` hears of all that happens."""
+    counts = counts or CloudCounts()
     service = TailService(model, settings.top_k)
-    reception = Reception(service, _welcome(settings, model, profile), clock, settings.max_in_flight)
+    reception = Reception(service, _welcome(settings, model, profile), clock, settings.max_in_flight, counts)
     with Worker("model") as model_worker, Worker("codec") as codec_worker:
-        tail = TailInfer(service, model_worker, clock, settings.max_batch)
+        tail = TailInfer(service, model_worker, clock, settings.max_batch, counts.ran)
         stages = [
             Stage("receive", Receive(service, codec_worker, clock).run),
             Stage("tail_infer", tail.run, capacity=settings.max_batch),
             Stage("postprocess", Postprocess(service).run),
         ]
-        async with background(Pipeline([reception.arrivals()], stages, deliver).run):
+        pipeline = Pipeline([reception.arrivals()], stages, reception.answer)
+        reception.queues = pipeline.statistics
+        async with background(pipeline.run):
             yield reception
 
 
 async def _serve(settings: CloudSettings, model: SplitViT, profile: Profile) -> int:
+    counts = CloudCounts()
     async with (
-        open_reception(settings, model, SystemClock(), profile) as reception,
+        open_reception(settings, model, SystemClock(), profile, counts) as reception,
+        operated(settings.metrics, watch := CloudWatch(reception, counts)) as metrics,
         serve(
             settings.host,
             settings.port,
@@ -117,6 +172,8 @@ async def _serve(settings: CloudSettings, model: SplitViT, profile: Profile) -> 
             max_connections=MAX_SESSIONS,
         ) as address,
     ):
+        watch.listens()
+        tell_where(metrics)
         print(f"janus cloud listening at {address.url} with {model.id} ({model.dtype})", flush=True)
         await interrupted()
         await reception.say_bye(settings.grace_s)

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from commands.device_pipeline import Job, dial_for, geometry_of, run_device
+from commands.operations.device_watch import DeviceWatch
+from commands.operations.server import operated, tell_where
 from commands.plan import Setup, set_up
 from commands.runtime import OK, SOME_FAILED, complain, run_async
 from commands.stopping import ending_on_signals
@@ -14,7 +16,6 @@ from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError
 from pipeline.items import Status
 from pipeline.ledger import Ledger
-from sinks.base import Sink
 from sinks.jsonl import STDOUT
 from sinks.registry import make_sink, parse_sink
 from sinks.runner import SinkRunner
@@ -63,17 +64,27 @@ def _sinks(request: DeviceRequest) -> list[SinkRunner]:
     return [make_sink(settings) for settings in chosen]
 
 
-async def _run(setup: Setup, request: DeviceRequest, sinks: Sequence[Sink]) -> Ledger | None:
+async def _run(setup: Setup, request: DeviceRequest, sinks: Sequence[SinkRunner]) -> Ledger | None:
     """Run to the end of the sources, or from a signal on to the end of what is under way; None where the
     grace was too short for that."""
-    clock, model = SystemClock(), setup.model
+    clock, model, settings = SystemClock(), setup.model, setup.settings
     sources = open_sources(request.sources, geometry_of(model), model.clip_frames, clock)
-    job = Job(inlets=[capture(source) for source in sources], sinks=sinks, live=True)
+    watch = DeviceWatch(sources, sinks, clock, settings.sla_ms)
+    job = Job(
+        inlets=[capture(source) for source in sources],
+        sinks=sinks,
+        live=True,
+        on_record=watch.record,
+        on_start=watch.begun,
+    )
 
     def stop() -> None:
+        watch.ended("the run was asked to end")
         for source in sources:
             source.close()
 
-    async with ending_on_signals(stop, setup.settings.grace_s, clock):
-        return await run_device(setup, job, clock, dial_for(setup))
+    async with operated(settings.metrics, watch) as metrics:
+        tell_where(metrics)
+        async with ending_on_signals(stop, settings.grace_s, clock):
+            return await run_device(setup, job, clock, dial_for(setup))
     return None

@@ -53,6 +53,18 @@ OVERLOADED = "overload: newer clips were waiting for the model"
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """The parts of a run that can tell how it goes, for its event loop to ask."""
+
+    ledger: Ledger
+    situation: Situation
+    batch: ClipBatch
+    pipeline: Pipeline
+    client: CloudClient | None
+    rescue: Rescue | None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """What one device run works on. `live` drops the oldest clips where replay makes sources wait."""
 
@@ -61,6 +73,7 @@ class Job:
     live: bool
     done: Mapping[str, float] = field(default_factory=dict)
     on_record: Callable[[Prediction], None] = lambda record: None
+    on_start: Callable[[Running], None] = lambda running: None
 
 
 def geometry_of(model: SplitViT) -> FrameGeometry:
@@ -147,6 +160,7 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
         ]
         producers = [*([send.answers()] if send else []), *([rescue.records()] if rescue else [])]
         pipeline = Pipeline(job.inlets, stages, delivery, producers)
+        job.on_start(Running(ledger, situation, batch, pipeline, client, rescue))
         async with _nobody_forgotten(ledger, delivery) if job.live else nullcontext():
             await pipeline.run()
     return ledger

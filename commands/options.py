@@ -121,6 +121,21 @@ DeviceOnly = Annotated[
     bool,
     typer.Option("--device-only", help="Run all layers here; needs no cloud.", rich_help_panel=BY_HAND),
 ]
+OPERATIONS = "For operators"
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        min=0,
+        max=65535,
+        help="Serve /metrics, /healthz and /readyz here; 0 takes a free one. [off]",
+        rich_help_panel=OPERATIONS,
+    ),
+]
+MetricsHost = Annotated[
+    str,
+    typer.Option("--metrics-host", help="Address to serve them at.", rich_help_panel=OPERATIONS),
+]
 Stride = Annotated[int, typer.Option("--stride", min=1, help="Take every n-th frame of the source.")]
 Hop = Annotated[
     int | None,

@@ -52,6 +52,11 @@ async def interrupted() -> None:
             return
 
 
+def announce(message: str) -> None:
+    """Say on stderr what was asked to be known, whatever is logged."""
+    complain(message)
+
+
 def complain(message: str) -> None:
     """One line on stderr, without characters that would command a terminal."""
     print(f"janus: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)

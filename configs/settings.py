@@ -69,6 +69,13 @@ class LinkSettings(Settings):
     prior_mbps: float = Field(default=10.0, gt=0, le=1e6)
 
 
+class MetricsSettings(Settings):
+    """Where health, readiness and metrics are served over HTTP; nowhere without a port, 0 is a free one."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: Port | None = None
+
+
 class DeviceSettings(Settings):
     """Everything one device process is told."""
 
@@ -76,6 +83,7 @@ class DeviceSettings(Settings):
     clips: ClipSettings = ClipSettings()
     plan: PlanSettings = PlanSettings()
     link: LinkSettings = LinkSettings()
+    metrics: MetricsSettings = MetricsSettings()
     profile: Path | None = None
     slowdown: float = Field(default=1.0, ge=1, le=1000)
     grace_s: float = Field(default=10.0, ge=0, le=3600)
@@ -88,6 +96,7 @@ class CloudSettings(Settings):
     """Everything one cloud process is told."""
 
     model: ModelSettings = ModelSettings()
+    metrics: MetricsSettings = MetricsSettings()
     host: str = "127.0.0.1"
     port: Port = 8765
     max_message_bytes: int = Field(default=16 * MEGABYTE, ge=1024, le=1000 * MEGABYTE)

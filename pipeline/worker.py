@@ -22,12 +22,13 @@ class Worker:
     """One named thread; `await worker.run(f, ...)` runs `f` there, one call at a time, in order.
 
     A plain queue and one wake-up of the loop: a hop costs two thirds of what an executor's does.
-    Where the system allows it, the thread is nicer than the loop's, which then need not wait for it.
+    Where the system allows it, the thread is nicer than the loop's, which then need not wait for it. The
+    process ends without waiting for a `daemon`.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, daemon: bool = False) -> None:
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        threading.Thread(target=self._serve, name=name).start()
+        threading.Thread(target=self._serve, name=name, daemon=daemon).start()
 
     async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on this thread and return what it returns, or raise what it raises."""

@@ -32,6 +32,6 @@ class Postprocess:
         )
 
 
-async def deliver(reply: Reply) -> None:
-    """Answer on the session that asked; one that has gone will ask again."""
-    await reply.asker.send_result(reply.result)
+async def deliver(reply: Reply) -> bool:
+    """Answer on the session that asked; one that has gone will ask again. False: nobody waits any more."""
+    return await reply.asker.send_result(reply.result)

@@ -1,7 +1,7 @@
 """Tail inference: the layers behind the cut, on the cloud's model thread."""
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,13 +30,22 @@ class Inferred:
 
 
 class TailInfer:
-    """Runs what waits together and shares a key as one batch of at most `max_batch` clips."""
+    """Runs what waits together and shares a key as one batch of at most `max_batch` clips; `on_batch` hears
+    how many."""
 
-    def __init__(self, service: TailService, worker: Worker, clock: Clock, max_batch: int = 8) -> None:
+    def __init__(
+        self,
+        service: TailService,
+        worker: Worker,
+        clock: Clock,
+        max_batch: int = 8,
+        on_batch: Callable[[int], None] = lambda clips: None,
+    ) -> None:
         self._service = service
         self._worker = worker
         self._clock = clock
         self._max_batch = max_batch
+        self._on_batch = on_batch
 
     async def run(self, items: Channel[Ready | Reply]) -> AsyncGenerator[Inferred | Reply, None]:
         """Infer everything that comes; an error of the model is the answer of its batch alone."""
@@ -52,6 +61,7 @@ class TailInfer:
                     yield outcome
 
     async def _infer(self, batch: Sequence[Ready]) -> Sequence[Inferred | Reply]:
+        self._on_batch(len(batch))
         try:
             return await self._worker.run(self._run, batch)
         except Exception as error:

@@ -59,6 +59,12 @@ async def test_the_thread_ends_when_the_worker_is_closed():
     assert not thread.is_alive()
 
 
+async def test_a_process_waits_for_no_daemon():
+    for daemon in (False, True):
+        with Worker("model", daemon=daemon) as worker:
+            assert (await worker.run(threading.current_thread)).daemon is daemon
+
+
 async def test_errors_come_back_to_the_caller():
     with Worker("model") as worker, pytest.raises(ZeroDivisionError):
         await worker.run(lambda: 1 / 0)

@@ -56,5 +56,5 @@ async def test_answers_that_are_known_already_pass_by(model):
 async def test_an_answer_goes_to_the_one_who_asked_whether_it_stays_or_not(stays):
     asker, other = Asker(stays), Asker()
     result = Result(clip_id="cam/000000")
-    await deliver(Reply(asker, result))
+    assert await deliver(Reply(asker, result)) is stays
     assert (asker.got, other.got) == ([result], [])

@@ -63,6 +63,15 @@ async def test_what_waits_together_and_shares_a_key_runs_together():
     assert service.run_together == [[0, 2], [1, 3], [4], [5]]
 
 
+async def test_who_wants_to_know_hears_how_many_clips_ran_together():
+    heard = []
+    with Worker("model") as worker:
+        stage = TailInfer(Batches(), worker, CLOCK, 4, heard.append)
+        items = await channel_of(*(ready(seq, split=4 + seq % 2) for seq in range(6)))
+        assert len([outcome async for outcome in stage.run(items)]) == 6
+    assert heard == [2, 2, 1, 1]
+
+
 async def test_an_error_of_the_model_is_the_answer_of_its_batch_alone(caplog):
     items = [ready(0, split=4), ready(1, split=5), ready(2, split=4)]
     outcomes = await inferred(Batches(breaks=4), *items)

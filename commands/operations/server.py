@@ -1,0 +1,101 @@
+"""/healthz, /readyz and /metrics over HTTP."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import anyio
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+from yarl import URL
+
+from commands.operations.look import Watched
+from commands.runtime import announce
+from configs.settings import MetricsSettings
+from pipeline.errors import ConfigError
+from pipeline.worker import Worker
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+ANSWER_S = 5.0
+CLOSE_S = 0.5
+TEXT = "text/plain"
+
+
+class Operations:
+    """Answers requests: what is seen of `watched` is taken on the loop, and put into words on a thread."""
+
+    def __init__(self, watched: Watched, worker: Worker) -> None:
+        self._watched = watched
+        self._worker = worker
+
+    def app(self) -> web.Application:
+        """The three pages."""
+        app = web.Application()
+        app.router.add_get("/healthz", self.health)
+        app.router.add_get("/readyz", self.ready)
+        app.router.add_get("/metrics", self.metrics)
+        return app
+
+    async def health(self, request: web.Request) -> web.Response:
+        """The event loop answers: this is that it does."""
+        return web.Response(text="ok\n", content_type=TEXT)
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """200 while the work is done, 503 before and after; the body says what is lacking."""
+        readiness = await self._elsewhere(self._watched.look().readiness)
+        return web.json_response(readiness.as_dict(), status=200 if readiness.ready else 503)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """All metrics, in the format that is asked for."""
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        look = self._watched.look()
+        page = await self._elsewhere(lambda: encode(look))
+        return web.Response(body=page, headers={"Content-Type": content_type})
+
+    async def _elsewhere(self, work: Callable[[], T]) -> T:
+        try:
+            with anyio.fail_after(ANSWER_S):
+                return await self._worker.run(work)
+        except TimeoutError:
+            log.warning("metrics: no answer within %g s", ANSWER_S)
+            raise web.HTTPServiceUnavailable(text="no answer in time\n") from None
+
+
+@asynccontextmanager
+async def operated(settings: MetricsSettings, watched: Watched) -> AsyncIterator[str | None]:
+    """Serve the three pages while the context lasts; yields the address of the metrics, None where no port is
+    set. ConfigError when the address cannot be had."""
+    if settings.port is None:
+        yield None
+        return
+    with Worker("operations", daemon=True) as worker:
+        runner = web.AppRunner(Operations(watched, worker).app(), access_log=None, shutdown_timeout=CLOSE_S)
+        await runner.setup()
+        try:
+            await _listen(runner, settings.host, settings.port)
+            yield str(
+                URL.build(scheme="http", host=settings.host, port=runner.addresses[0][1], path="/metrics")
+            )
+        finally:
+            with anyio.CancelScope(shield=True):
+                await runner.cleanup()
+
+
+def tell_where(metrics: str | None) -> None:
+    """Say on stderr where the metrics are, if anywhere."""
+    if metrics is not None:
+        announce(f"metrics at {metrics}")
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"--metrics-port {port}: cannot listen on {host}: {reason}; choose another port or host"
+        ) from None
