@@ -13,6 +13,7 @@ from commands.options import (
     Cloud,
     Codec,
     Codecs,
+    Config,
     DeviceOnly,
     DeviceOption,
     Dtype,
@@ -39,6 +40,7 @@ from commands.options import (
     Threads,
     Tolerance,
     TopK,
+    Verb,
     Verbose,
     Weights,
 )
@@ -62,6 +64,8 @@ SEVERAL = frozenset({"--traces", "--policies", "--source", "--sink"})
 
 @app.command()
 def cloud(
+    context: typer.Context,
+    config: Config = None,
     model: Model = "motions",
     weights: Weights = None,
     dtype: DtypeOption = Dtype.FLOAT32,
@@ -87,14 +91,12 @@ def cloud(
     set_up_logging(verbose)
 
     def work() -> int:
-        from commands.cloud import run
-        from configs.settings import CloudSettings, ModelSettings, checked
+        from commands.configuration import configured
+        from configs.files import CloudFile
 
-        settings = checked(
-            CloudSettings,
-            model=checked(
-                ModelSettings, name=model, weights=weights, dtype=dtype, device=device, threads=threads
-            ),
+        settings = configured(
+            *(CloudFile, context, config),
+            model={"name": model, "weights": weights, "dtype": dtype, "device": device, "threads": threads},
             host=host,
             port=port,
             max_message_bytes=round(max_message_mb * 1e6),
@@ -105,6 +107,9 @@ def cloud(
             grace_s=grace,
             metrics={"host": metrics_host, "port": metrics_port},
         )
+
+        from commands.cloud import run
+
         return run(settings)
 
     sys.exit(guarded(work))
@@ -112,12 +117,14 @@ def cloud(
 
 @app.command()
 def replay(
+    context: typer.Context,
     videos: Annotated[
-        list[Path], typer.Argument(help="Video files and folders of them.", show_default=False)
-    ],
+        list[Path] | None, typer.Argument(help="Video files and folders of them.", show_default=False)
+    ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Result file, one JSON line a clip; - is stdout.")
-    ],
+        Path | None, typer.Option("--output", "-o", help="Result file, one JSON line a clip; - is stdout.")
+    ] = None,
+    config: Config = None,
     cloud: Cloud = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an earlier run of this output ended.")
@@ -165,9 +172,11 @@ def replay(
     set_up_logging(verbose)
 
     def work() -> int:
-        from commands.replay import ReplayRequest, run
+        from commands.configuration import configured
+        from configs.files import ReplayFile
 
-        settings = _device_settings(
+        settings = configured(
+            *(ReplayFile, context, config),
             model={"name": model, "weights": weights, "dtype": dtype, "device": device, "threads": threads},
             clips={"stride": stride, "hop": hop, "rate": rate},
             plan=_plan(policy, levels, accuracy_tolerance, max_accuracy_loss, pixels_stay, codecs)
@@ -178,23 +187,36 @@ def replay(
             in_flight=in_flight,
             sla_ms=sla_ms,
             top_k=top_k,
+            videos=tuple(videos or ()),
+            output=output,
+            pattern=pattern,
+            resume=resume,
+            overwrite=overwrite,
+            strict=strict,
         )
-        return run(settings, ReplayRequest(tuple(videos), output, pattern, resume, overwrite, strict))
 
-    goes_on = "" if str(output) == "-" else f"; {output} holds all records so far, --resume goes on"
+        from commands.replay import ReplayRequest, run
+
+        return run(settings, ReplayRequest.of(settings))
+
+    goes_on = (
+        "" if str(output) == "-" else f"; {output or 'its output'} holds all records so far, --resume goes on"
+    )
     sys.exit(guarded(work, f"interrupted{goes_on}"))
 
 
 @app.command()
 def device(
+    context: typer.Context,
     source: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--source",
             help="rtsp://USER:${PASSWORD}@HOST/PATH, http://HOST/PATH, webcam:/dev/video0, "
             "pattern:motions?fps=8&seed=0&clips=20, or a video; NAME= before it names it.",
         ),
-    ],
+    ] = None,
+    config: Config = None,
     cloud: Cloud = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write JSON lines here; - is stdout.")
@@ -240,9 +262,11 @@ def device(
     set_up_logging(verbose)
 
     def work() -> int:
-        from commands.device import DeviceRequest, run
+        from commands.configuration import configured
+        from configs.files import DeviceFile
 
-        settings = _device_settings(
+        settings = configured(
+            *(DeviceFile, context, config),
             model={"name": model, "weights": weights, "dtype": dtype, "device": device, "threads": threads},
             clips={"stride": stride, "hop": hop, "rate": rate},
             plan=_plan(policy, levels, accuracy_tolerance, max_accuracy_loss, pixels_stay, codecs)
@@ -253,9 +277,15 @@ def device(
             sla_ms=sla_ms,
             top_k=top_k,
             grace_s=grace,
+            strict=strict,
             metrics={"host": metrics_host, "port": metrics_port},
         )
-        return run(settings, DeviceRequest(tuple(source), output, strict, tuple(sink or ())))
+
+        from commands.device import DeviceRequest, run
+
+        sources = tuple(source) if source else settings.wanted
+        sinks = tuple(sink) if sink else tuple(settings.sinks.values())
+        return run(settings, DeviceRequest(sources, output, settings.strict, sinks))
 
     sys.exit(guarded(work))
 
@@ -433,6 +463,23 @@ def link(
         from commands.link import LinkRequest, run
 
         return run(LinkRequest(listen, to, trace, mbps, lte, rtt_ms, down_mbps, not loop, outage))
+
+    sys.exit(guarded(work))
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A YAML file for --config.", show_default=False)],
+    verb: Annotated[
+        Verb | None, typer.Option("--for", help="Which verb it is for. [told by its keys]")
+    ] = None,
+) -> None:
+    """Say whether a configuration file would do, and print what would run; starts nothing."""
+
+    def work() -> int:
+        from commands.check import run
+
+        return run(file, verb)
 
     sys.exit(guarded(work))
 

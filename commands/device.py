@@ -19,26 +19,28 @@ from pipeline.ledger import Ledger
 from sinks.jsonl import STDOUT
 from sinks.registry import make_sink, parse_sink
 from sinks.runner import SinkRunner
-from sinks.settings import ConsoleSettings, JsonlSettings
+from sinks.settings import AnySink, ConsoleSettings, JsonlSettings
 from sinks.together import opened
-from sources.registry import open_sources
+from sources.registry import Wanted, open_sources
 from stages.capture import capture
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceRequest:
     """Which sources to run, and where the records go: to the terminal unless they go to standard output,
-    and wherever `output`, a file, and `sinks`, spelled as users do, say."""
+    and wherever `output`, a file, and `sinks` say. Sources and sinks are as users spell them, or settings."""
 
-    sources: tuple[str, ...]
+    sources: tuple[str | Wanted, ...]
     output: Path | None = None
     strict: bool = False
-    sinks: tuple[str, ...] = ()
+    sinks: tuple[str | AnySink, ...] = ()
 
 
 def run(settings: DeviceSettings, request: DeviceRequest) -> int:
     """Run until all sources end, or a signal ends them; exit status 1 when a clip failed or, if strict, when
     a record is missing."""
+    if not request.sources:
+        raise ConfigError("no source is named: add --source, or sources to the file of --config")
     sinks = _sinks(request)
     setup = set_up(settings)
     with opened(sinks):
@@ -55,7 +57,8 @@ def run(settings: DeviceSettings, request: DeviceRequest) -> int:
 def _sinks(request: DeviceRequest) -> list[SinkRunner]:
     """Each on its own thread; ConfigError where two would write to the same place."""
     output = () if request.output is None else (str(request.output),)
-    chosen = [parse_sink(spec) for spec in (*output, *request.sinks)]
+    named = (*output, *request.sinks)
+    chosen = [parse_sink(each) if isinstance(each, str) else each for each in named]
     if len(set(chosen)) < len(chosen):
         raise ConfigError("--output and --sink: the same sink is named twice")
     to_stdout = any(isinstance(each, JsonlSettings) and str(each.path) == STDOUT for each in chosen)

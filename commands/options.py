@@ -15,6 +15,14 @@ class Dtype(StrEnum):
     INT8 = "int8"
 
 
+class Verb(StrEnum):
+    """Verbs that take a configuration file."""
+
+    CLOUD = "cloud"
+    DEVICE = "device"
+    REPLAY = "replay"
+
+
 PLANNING = "How plans are chosen"
 BY_HAND = "One plan for every clip"
 
@@ -122,6 +130,13 @@ DeviceOnly = Annotated[
     typer.Option("--device-only", help="Run all layers here; needs no cloud.", rich_help_panel=BY_HAND),
 ]
 OPERATIONS = "For operators"
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="A YAML file of settings; options given here count instead of its keys. See main.py check.",
+    ),
+]
 MetricsPort = Annotated[
     int | None,
     typer.Option(

@@ -11,9 +11,10 @@ import torch
 import yaml
 
 from commands.profiling.cache import load_or_make
+from commands.rules import last_split, require_kind, require_one_chooser
 from configs.settings import DeviceSettings, ModelSettings, PlanSettings
 from models import SplitViT, configure_threads, create_model
-from models.create import ships_weights
+from models.registry import ships_weights
 from pipeline.errors import ConfigError
 from pipeline.items import Plan
 from scheduling.emulation import slowed
@@ -96,15 +97,7 @@ class Setup:
 def set_up(settings: DeviceSettings) -> Setup:
     """Load the model, and its profile unless the plan is fixed; check the plan against it."""
     plan = settings.plan
-    if plan.fixed and (
-        plan.policy or plan.levels or plan.pixels_stay or plan.codecs or plan.max_accuracy_loss is not None
-    ):
-        raise ConfigError(
-            "a plan that is named (--pruning, --split, --codec, --device-only) leaves nothing to choose: "
-            "drop it, or --policy, --levels, --max-accuracy-loss, --codecs and --pixels-stay"
-        )
-    if plan.policy not in (None, JANUS_PLUS) and (plan.levels or plan.max_accuracy_loss is not None):
-        raise ConfigError(f"policy {plan.policy} knows no levels: drop --levels and --max-accuracy-loss")
+    require_one_chooser(plan)
     model = load_model(settings.model)
     if plan.fixed:
         fixed_policy(plan, model)
@@ -168,7 +161,7 @@ def fixed_policy(settings: PlanSettings, model: SplitViT) -> FixedPolicy:
     pruning = parse_pruning(settings.pruning or "none", model.num_layers, model.num_tokens)
     split = _split(settings, model)
     codec = settings.codec or _default_codec(split, model)
-    _require_kind(codec, split, model)
+    require_kind(codec, split, model.num_layers)
     return FixedPolicy(Plan(pruning, split, codec), model.num_layers)
 
 
@@ -207,11 +200,8 @@ def default_codecs(model: SplitViT) -> Codecs:
 
 
 def _split(settings: PlanSettings, model: SplitViT) -> int:
-    last = model.num_layers + 1
     if settings.device_only:
-        if settings.split not in (None, last):
-            raise ConfigError(f"--device-only means split {last}; it contradicts --split {settings.split}")
-        return last
+        return last_split(settings, model.num_layers)
     return model.num_layers // 2 if settings.split is None else settings.split
 
 
@@ -219,11 +209,3 @@ def _default_codec(split: int, model: SplitViT) -> str:
     if split > 0:
         return TOKENS_CODEC
     return CLIP_CODEC if model.clip_frames > 1 else IMAGE_CODEC
-
-
-def _require_kind(codec: str, split: int, model: SplitViT) -> None:
-    wanted = "pixels" if split == 0 else "tokens"
-    if get_codec(codec).kind != wanted and split <= model.num_layers:
-        raise ConfigError(
-            f"codec {codec} cannot encode {wanted}, which is what crosses the link at split {split}"
-        )

@@ -21,7 +21,7 @@ from commands.profiling.measure import (
 from commands.runtime import OK
 from configs.settings import ModelSettings
 from models import SplitViT
-from models.create import ships_weights
+from models.registry import ships_weights
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError
 from scheduling.profile import Profile

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 from rich.console import Console
 
@@ -12,6 +13,7 @@ from commands.device_pipeline import Job, clip_settings, dial_for, geometry_of, 
 from commands.plan import Setup, set_up
 from commands.progress import ReplayProgress
 from commands.runtime import OK, SOME_FAILED, complain, run_async
+from configs.files import ReplayFile
 from configs.settings import DeviceSettings
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError, LinkLost
@@ -34,6 +36,22 @@ class ReplayRequest:
     resume: bool = False
     overwrite: bool = False
     strict: bool = False
+
+    @classmethod
+    def of(cls, settings: ReplayFile) -> Self:
+        """What settings ask for; ConfigError where they lack the videos or the output."""
+        if not settings.videos:
+            raise ConfigError("no video is named: give files or folders, or videos in the file of --config")
+        if settings.output is None:
+            raise ConfigError("no output is named: add --output FILE, or output to the file of --config")
+        return cls(
+            settings.videos,
+            settings.output,
+            settings.pattern,
+            settings.resume,
+            settings.overwrite,
+            settings.strict,
+        )
 
 
 def run(settings: DeviceSettings, request: ReplayRequest) -> int:

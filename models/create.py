@@ -6,11 +6,10 @@ from models.checkpoints import Checkpoint, adapt, load_into
 from models.hub import fetch_checkpoint, is_hub_id
 from models.initial import initialise
 from models.packing import pack
-from models.registry import get_architecture
+from models.registry import get_architecture, shipped_weights, ships_weights
 from models.vit import DType, SplitViT
 from models.weight_files import read_checkpoint
 
-SHIPPED = Path(__file__).parent / "weights"
 RANDOM_SEED = 0
 
 
@@ -43,20 +42,10 @@ def create_model(
     return pack(model, dtype, device)
 
 
-def ships_weights(name: str) -> bool:
-    """Whether weights of this model come with the project; ModelError for a name that is unknown."""
-    get_architecture(name)
-    return _shipped(name).is_file()
-
-
-def _shipped(name: str) -> Path:
-    return SHIPPED / f"{name}.safetensors"
-
-
 def _checkpoint(name: str, weights: str | Path | None) -> Checkpoint | None:
     spec = get_architecture(name)
     if weights is None and ships_weights(name):
-        return read_checkpoint(_shipped(name))
+        return read_checkpoint(shipped_weights(name))
     if weights is None or weights == "random":
         return None
     return fetch_checkpoint(str(weights), spec) if is_hub_id(str(weights)) else read_checkpoint(Path(weights))

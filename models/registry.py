@@ -1,11 +1,14 @@
 """Which models there are: one frozen specification for each."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import ModelError
 
 Triple = tuple[float, float, float]
+
+SHIPPED = Path(__file__).parent / "weights"
 
 IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
 IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
@@ -178,3 +181,14 @@ def get_architecture(name: str) -> Architecture:
     if name not in _BY_NAME:
         raise ModelError(f"model {name!r} is unknown; choose one of {', '.join(_BY_NAME)}")
     return _BY_NAME[name]
+
+
+def ships_weights(name: str) -> bool:
+    """Whether weights of this model come with the project; ModelError for a name that is unknown."""
+    get_architecture(name)
+    return shipped_weights(name).is_file()
+
+
+def shipped_weights(name: str) -> Path:
+    """Where weights of this model are, if they come with the project."""
+    return SHIPPED / f"{name}.safetensors"

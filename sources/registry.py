@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from pipeline.clock import Clock
 from pipeline.errors import ConfigError
@@ -14,9 +15,10 @@ from sources.base import FrameGeometry, Source
 from sources.file import FileSource
 from sources.live.make import live_source
 from sources.live.states import OnChange
-from sources.live.url import SCHEMES, parse_address, scheme_of
+from sources.live.url import RTSP, SCHEMES, WEBCAM, Address, parse_address, scheme_of
 from sources.paced import PacedSource
 from sources.pattern import PatternSource
+from sources.settings import SourceSettings
 
 PATTERN = "pattern:"
 PATTERNS = ("motions",)
@@ -35,8 +37,51 @@ class PatternOptions(BaseModel):
     clips: int | None = Field(default=None, ge=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A source that is asked for: what it is to be called, if that was said, and where it is."""
+
+    name: str | None
+    where: str = field(repr=False)
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def address(self) -> Address | None:
+        """Of a camera or stream, None for others; ConfigError, without secrets, for what is no address."""
+        if scheme_of(self.where) not in SCHEMES:
+            return None
+        return parse_address(self.where, self.user, self.password)
+
+
+def wanted(spec: str) -> Wanted:
+    """The source that a user spells as one word, with NAME= before it or not."""
+    return Wanted(*split_name(spec))
+
+
+def wanted_by(name: str, settings: SourceSettings) -> Wanted:
+    """The source that settings describe; ConfigError, without secrets, where what they say of it cannot be:
+    a file may come later, and is not looked for."""
+    scheme = scheme_of(settings.url)
+    if scheme not in RTSP and settings.transport is not None:
+        raise ConfigError("transport is of rtsp:// alone")
+    if (scheme not in SCHEMES or scheme == WEBCAM) and (settings.user or settings.password):
+        raise ConfigError("user and password are of rtsp:// and http:// alone")
+    where = settings.url
+    if settings.transport is not None:
+        where += f"{'&' if '?' in where else '?'}transport={settings.transport}"
+    found = Wanted(name, where, _told(settings.user), _told(settings.password))
+    if found.address is None:
+        (parse_pattern if where.startswith(PATTERN) else _require_no_scheme)(where)
+    return found
+
+
+def _told(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
 def open_sources(
-    specs: Sequence[str],
+    specs: Sequence[str | Wanted],
     geometry: FrameGeometry,
     clip_frames: int,
     clock: Clock,
@@ -52,14 +97,13 @@ def open_sources(
     names: set[str] = set()
     sources: list[Source] = []
     for spec in specs:
-        given, where = split_name(spec)
+        source = wanted(spec) if isinstance(spec, str) else spec
+        where, address = source.where, source.address
 
-        def name(stem: str, given: str | None = given) -> str:
+        def name(stem: str, given: str | None = source.name) -> str:
             return _unique(given or stem, names)
 
-        scheme = scheme_of(where)
-        if scheme in SCHEMES:
-            address = parse_address(where)
+        if address is not None:
             sources.append(live_source(address, name(address.stem), geometry, clock, on_change=on_change))
         else:
             make = _pattern if where.startswith(PATTERN) else _file
@@ -110,11 +154,7 @@ def _pattern(spec: str, name: Name, geometry: FrameGeometry, clip_frames: int, c
 
 
 def _file(spec: str, name: Name, geometry: FrameGeometry, clip_frames: int, clock: Clock) -> Source:
-    scheme = scheme_of(spec)
-    if scheme is not None and "://" in spec:
-        raise ConfigError(
-            f"source {redacted_address(spec)!r}: unknown scheme {scheme!r}; there are {', '.join(SCHEMES)}"
-        )
+    _require_no_scheme(spec)
     path = Path(spec)
     if not path.is_file():
         raise ConfigError(
@@ -122,3 +162,11 @@ def _file(spec: str, name: Name, geometry: FrameGeometry, clip_frames: int, cloc
             f"pattern:{PATTERNS[0]}"
         )
     return PacedSource(FileSource(path, name(path.stem), geometry, clock), clock)
+
+
+def _require_no_scheme(spec: str) -> None:
+    scheme = scheme_of(spec)
+    if scheme is not None and "://" in spec:
+        raise ConfigError(
+            f"source {redacted_address(spec)!r}: unknown scheme {scheme!r}; there are {', '.join(SCHEMES)}"
+        )

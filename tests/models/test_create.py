@@ -8,8 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from models import SplitViT, build_model, create_model, hub
-from models.create import SHIPPED
-from models.registry import get_architecture
+from models.registry import SHIPPED, get_architecture
 from pipeline.errors import ModelError
 
 

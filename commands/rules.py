@@ -1,0 +1,162 @@
+"""What settings have to keep beside their types; needs no torch, so that a file can be checked anywhere."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from configs.files import CloudFile, DeviceFile, ReplayFile
+from configs.settings import DeviceSettings, ModelSettings, PlanSettings
+from configs.wrong import did_you_mean
+from models.registry import Architecture, get_architecture, list_models, ships_weights
+from pipeline.errors import ConfigError, JanusError
+from pipeline.redact import redacted
+from scheduling.policies import JANUS_PLUS
+from scheduling.pruning import parse_pruning
+from sinks.settings import AnySink, JsonlSettings, SqliteSettings
+from sources.live.url import WEBCAM
+from sources.registry import PATTERN, Wanted
+from transport.codecs import get_codec
+from transport.websocket import cloud_url
+
+HUBS = ("hf:", "timm:", "pretrained", "random")
+
+
+def require_one_chooser(plan: PlanSettings) -> None:
+    """Either somebody named the plan, or a policy chooses; ConfigError for both."""
+    if plan.fixed and (
+        plan.policy or plan.levels or plan.pixels_stay or plan.codecs or plan.max_accuracy_loss is not None
+    ):
+        raise ConfigError(
+            "a plan that is named (--pruning, --split, --codec, --device-only) leaves nothing to choose: "
+            "drop it, or --policy, --levels, --max-accuracy-loss, --codecs and --pixels-stay"
+        )
+    if plan.policy not in (None, JANUS_PLUS) and (plan.levels or plan.max_accuracy_loss is not None):
+        raise ConfigError(f"policy {plan.policy} knows no levels: drop --levels and --max-accuracy-loss")
+
+
+def last_split(plan: PlanSettings, num_layers: int) -> int:
+    """The split of a plan that stays on the device; ConfigError where another one is named."""
+    last = num_layers + 1
+    if plan.split not in (None, last):
+        raise ConfigError(f"--device-only means split {last}; it contradicts --split {plan.split}")
+    return last
+
+
+def require_kind(codec: str, split: int, num_layers: int) -> None:
+    """ConfigError for a codec that cannot carry what crosses the link at `split`."""
+    wanted = "pixels" if split == 0 else "tokens"
+    if get_codec(codec).kind != wanted and split <= num_layers:
+        raise ConfigError(
+            f"codec {codec} cannot encode {wanted}, which is what crosses the link at split {split}"
+        )
+
+
+def verify(settings: DeviceFile | ReplayFile | CloudFile, where: str) -> list[str]:
+    """All that can be known of a file's settings before anything starts: ConfigError in one line that begins
+    with `where` and the key; else notes on what is not there yet."""
+    try:
+        return _missing(_files_of(settings))
+    except JanusError as error:
+        raise ConfigError(f"{where}: {redacted(str(error))}") from None
+
+
+@contextmanager
+def _at(key: str) -> Iterator[None]:
+    """What goes wrong inside is of this key."""
+    try:
+        yield
+    except JanusError as error:
+        raise ConfigError(f"{key}: {error}") from None
+
+
+def _files_of(settings: DeviceFile | ReplayFile | CloudFile) -> Iterator[tuple[str, Path]]:
+    """Files that settings name, with their keys; raises for whatever cannot be."""
+    model, weights = _architecture(settings.model), settings.model.weights
+    if weights is not None and not weights.startswith(HUBS):
+        yield "model.weights", Path(weights)
+    if settings.profile is not None:
+        yield "profile", settings.profile
+    if not isinstance(settings, CloudFile):
+        _check_plan(settings, model)
+        if settings.plan.levels is not None:
+            yield "plan.levels", settings.plan.levels
+    if isinstance(settings, DeviceFile):
+        _require_apart(settings.sinks)
+        yield from _files_of_sources(settings.wanted)
+    if isinstance(settings, ReplayFile):
+        yield from ((f"videos.{number}", path) for number, path in enumerate(settings.videos))
+
+
+def _architecture(settings: ModelSettings) -> Architecture:
+    name, known = settings.name, list_models()
+    if name not in known:
+        raise ConfigError(f"model.name: unknown; {did_you_mean(name, known)}")
+    if settings.weights is None and not ships_weights(name):
+        raise ConfigError(
+            f"model.weights: {name} comes without; name a file, or pretrained (fetched) or random (for speed)"
+        )
+    return get_architecture(name)
+
+
+def _check_plan(settings: DeviceSettings, model: Architecture) -> None:
+    plan, depth = settings.plan, model.num_layers
+    with _at("plan"):
+        require_one_chooser(plan)
+    for number, codec in enumerate(plan.codecs):
+        with _at(f"plan.codecs.{number}"):
+            get_codec(codec)
+    with _at("plan.pruning"):
+        parse_pruning(plan.pruning or "none", depth, model.num_tokens)
+    with _at("plan.split"):
+        split = _split(plan, model)
+    with _at("plan.codec"):
+        if plan.codec is not None:
+            require_kind(plan.codec, split, depth)
+    if settings.clips.frames not in (None, model.clip_frames):
+        raise ConfigError(f"clips.frames: {model.name} takes {model.clip_frames}")
+    stays = plan.policy == "device-only" or (plan.fixed and split > depth)
+    with _at("link.url"):
+        _check_cloud(settings.link.url, needed=not stays)
+
+
+def _split(plan: PlanSettings, model: Architecture) -> int:
+    depth = model.num_layers
+    if plan.device_only:
+        return last_split(plan, depth)
+    if plan.split is not None and plan.split > depth + 1:
+        raise ConfigError(
+            f"{model.name} takes 0 (all in the cloud) to {depth + 1} (all on the device), not {plan.split}"
+        )
+    return depth // 2 if plan.split is None else plan.split
+
+
+def _check_cloud(url: str | None, *, needed: bool) -> None:
+    if url is not None:
+        cloud_url(url)
+    elif needed:
+        raise ConfigError(
+            "no cloud is named; write ws://HOST:PORT, or plan.device_only: true to run all layers here"
+        )
+
+
+def _files_of_sources(sources: Iterable[Wanted]) -> Iterator[tuple[str, Path]]:
+    for source in sources:
+        key, address = f"sources.{source.name}.url", source.address
+        if address is not None and address.scheme == WEBCAM:
+            yield key, Path(address.url)
+        elif address is None and not source.where.startswith(PATTERN):
+            yield key, Path(source.where)
+
+
+def _require_apart(sinks: dict[str, AnySink]) -> None:
+    """No two sinks write to one place."""
+    seen: dict[object, str] = {}
+    for name, settings in sinks.items():
+        place = settings.path if isinstance(settings, JsonlSettings | SqliteSettings) else settings
+        if place in seen:
+            raise ConfigError(f"sinks.{name}: is the same as sinks.{seen[place]}; drop one")
+        seen[place] = name
+
+
+def _missing(files: Iterable[tuple[str, Path]]) -> list[str]:
+    return [f"{key}: there is no {path} yet" for key, path in files if not path.exists()]
