@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from commands.profiling.cache import write_profile
+from tests.commands.machines import profile_for
 from tests.commands.operations.pages import Page, fetch
 from tests.commands.processes import cloud, only_line, run, start
 
@@ -55,10 +57,13 @@ def test_a_device_and_its_cloud_tell_how_they_are_and_end_in_order():
     assert all(json.loads(line) for line in out.splitlines())
 
 
-@pytest.mark.parametrize(
-    "verb", [("cloud", "--port", 0), ("device", "--source", "pattern:motions", "--device-only")]
-)
-def test_a_metrics_address_that_cannot_be_had_is_one_line_and_status_2(verb):
-    status, _, error = run(*verb, "--metrics-port", 1, "--metrics-host", "192.0.2.1")
+@pytest.mark.parametrize("verb", ["cloud", "device"])
+def test_a_metrics_address_that_cannot_be_had_is_one_line_and_status_2(verb, model, tmp_path):
+    write_profile(profile_for(model), tmp_path / "profile.json")
+    ways = {
+        "cloud": ("--port", 0, "--profile", tmp_path / "profile.json"),
+        "device": ("--source", "pattern:motions", "--device-only"),
+    }
+    status, _, error = run(verb, *ways[verb], "--metrics-port", 1, "--metrics-host", "192.0.2.1")
     assert status == 2
     assert "--metrics-port 1: cannot listen on 192.0.2.1" in only_line(error)
