@@ -43,7 +43,7 @@ class Scene:
     """A rescue that runs on a clock that is turned; `records` as they come, `withdrawn` clips."""
 
     def __init__(self, worker, head, **options):
-        self.clock = ManualClock()
+        self.clock, self.worker = ManualClock(), worker
         self.situation = Situation()
         self.records: list[Prediction] = []
         self.withdrawn: list[str] = []
@@ -68,7 +68,8 @@ class Scene:
         self.clock.advance(seconds)
         for _ in range(3):
             await settled()
-            await anyio.sleep(0.002)
+            await self.worker.run(lambda: None)  # behind what the worker was given
+        await settled()
 
     @property
     def seqs(self):

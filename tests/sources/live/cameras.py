@@ -27,7 +27,7 @@ from sources.live.url import parse_address
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 SERVER = Path(__file__).with_name("gst_server.py")
 ABSENT = "GStreamer's RTSP server is absent (.ci/run lists its Debian packages)"
-PATIENCE_S = 30.0
+PATIENCE_S = 75.0
 
 
 class GstCamera:

@@ -135,12 +135,12 @@ def open_descriptors():
 def test_reconnecting_again_and_again_leaks_neither_threads_nor_descriptors():
     with mjpeg_camera(step_s=0.001, most=6) as url:
         watched = Watched(url, soon())
-        threads, descriptors = [], []
+        threads, descriptors, before = [], [], set(threading.enumerate())
 
         def enough(items):
             if isinstance(items[-1], SourceBreak):
-                camera = [each for each in threading.enumerate() if each.name == "camera cam"]
-                threads.append(len(camera))
+                own = set(threading.enumerate()) - before
+                threads.append(sum(each.name == "camera cam" for each in own))
                 if len(threads) in (1, 6):  # to collect garbage takes seconds in a process as large as this
                     descriptors.append(open_descriptors())
             return len(threads) >= 6
