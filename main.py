@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch loads; bu
 import typer
 
 from commands.options import (
+    SECURITY,
     Cloud,
     Codec,
     Codecs,
@@ -32,12 +33,17 @@ from commands.options import (
     ProfileOption,
     PruningOption,
     Rate,
+    SendInsecure,
     SlaMs,
     Slowdown,
     Split,
     Strict,
     Stride,
     Threads,
+    TlsCa,
+    TlsCert,
+    TlsKey,
+    TokenFile,
     Tolerance,
     TopK,
     Verb,
@@ -85,6 +91,28 @@ def cloud(
     grace: Grace = 10.0,
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            help="A file of tokens, one a line; a device must show one. Else JANUS_TOKEN is read.",
+            rich_help_panel=SECURITY,
+        ),
+    ] = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-client-ca", help="A device must show a certificate of this CA.", rich_help_panel=SECURITY
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option(
+            "--insecure", help="Let in everybody who reaches this machine.", rich_help_panel=SECURITY
+        ),
+    ] = False,
     verbose: Verbose = 0,
 ) -> None:
     """Serve the layers behind the cut until interrupted."""
@@ -99,6 +127,11 @@ def cloud(
             model={"name": model, "weights": weights, "dtype": dtype, "device": device, "threads": threads},
             host=host,
             port=port,
+            token_file=token_file,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            tls_client_ca=tls_client_ca,
+            insecure=insecure,
             max_message_bytes=round(max_message_mb * 1e6),
             max_in_flight=max_in_flight,
             max_batch=max_batch,
@@ -166,6 +199,11 @@ def replay(
     sla_ms: SlaMs = None,
     patience: Patience = 30.0,
     strict: Strict = False,
+    token_file: TokenFile = None,
+    tls_ca: TlsCa = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    insecure: SendInsecure = False,
     verbose: Verbose = 0,
 ) -> None:
     """Classify video files, clip by clip; drops nothing and can be resumed after any end."""
@@ -181,7 +219,8 @@ def replay(
             clips={"stride": stride, "hop": hop, "rate": rate},
             plan=_plan(policy, levels, accuracy_tolerance, max_accuracy_loss, pixels_stay, codecs)
             | {"pruning": pruning, "split": split, "codec": codec, "device_only": device_only},
-            link={"url": cloud, "patience_s": patience, "prior_mbps": prior_mbps},
+            link={"url": cloud, "patience_s": patience, "prior_mbps": prior_mbps}
+            | _shown(token_file, tls_ca, tls_cert, tls_key, insecure),
             profile=profile,
             slowdown=emulate_slowdown,
             in_flight=in_flight,
@@ -256,6 +295,11 @@ def device(
     strict: Strict = False,
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
+    token_file: TokenFile = None,
+    tls_ca: TlsCa = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    insecure: SendInsecure = False,
     verbose: Verbose = 0,
 ) -> None:
     """Classify live sources; where more comes than can be served, the oldest clips are dropped."""
@@ -271,7 +315,8 @@ def device(
             clips={"stride": stride, "hop": hop, "rate": rate},
             plan=_plan(policy, levels, accuracy_tolerance, max_accuracy_loss, pixels_stay, codecs)
             | {"pruning": pruning, "split": split, "codec": codec, "device_only": device_only},
-            link={"url": cloud, "prior_mbps": prior_mbps},
+            link={"url": cloud, "prior_mbps": prior_mbps}
+            | _shown(token_file, tls_ca, tls_cert, tls_key, insecure),
             profile=profile,
             slowdown=emulate_slowdown,
             sla_ms=sla_ms,
@@ -396,6 +441,11 @@ def evaluate(
     ] = None,
     cloud: Cloud = None,
     patience: Patience = 30.0,
+    token_file: TokenFile = None,
+    tls_ca: TlsCa = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    insecure: SendInsecure = False,
     verbose: Verbose = 0,
 ) -> None:
     """Measure what prunings and codecs cost a model in accuracy, here or through a cloud."""
@@ -409,7 +459,8 @@ def evaluate(
 
         settings = _device_settings(
             model={"name": model, "weights": weights, "dtype": dtype, "device": device, "threads": threads},
-            link={"url": cloud, "patience_s": patience},
+            link={"url": cloud, "patience_s": patience}
+            | _shown(token_file, tls_ca, tls_cert, tls_key, insecure),
         )
         request = EvaluateRequest(
             data=Data(data, Protocol.parse(protocol, stride), limit, seed),
@@ -638,6 +689,18 @@ def _plan(
         "max_accuracy_loss": max_accuracy_loss,
         "pixels_stay": pixels_stay,
         "codecs": tuple(codecs.split(",")) if codecs else (),
+    }
+
+
+def _shown(
+    token_file: Path | None, tls_ca: Path | None, tls_cert: Path | None, tls_key: Path | None, insecure: bool
+) -> dict[str, object]:
+    return {
+        "token_file": token_file,
+        "tls_ca": tls_ca,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "insecure": insecure,
     }
 
 

@@ -100,7 +100,7 @@ def serve() -> None:
     from configs.settings import CloudSettings, ModelSettings
     from pipeline.clock import SystemClock
     from transport.background import background
-    from transport.websocket import serve as listen
+    from transport.serving import serve as listen
 
     settings = CloudSettings(model=ModelSettings(name=MODEL, weights="random"), max_batch=1)
     model = load_model(settings.model)

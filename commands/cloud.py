@@ -12,6 +12,7 @@ from commands.operations.server import operated, tell_where
 from commands.plan import load_model
 from commands.profiling.cache import load_or_make
 from commands.runtime import OK, interrupted, run_async
+from commands.security import entrance_of
 from configs.settings import CloudSettings
 from models import SplitViT
 from pipeline.clock import Clock, SystemClock
@@ -28,9 +29,12 @@ from stages.tail_service import TailService
 from transport.background import background
 from transport.codecs import codec_names
 from transport.connection import Connection
+from transport.front import NEWCOMERS
 from transport.messages import PROTOCOL, Welcome
+from transport.room import Room
+from transport.security import Entrance
 from transport.server import Session, open_session
-from transport.websocket import serve
+from transport.serving import serve
 
 MAX_SESSIONS = 64
 LEAVING = "the cloud is shutting down"
@@ -39,9 +43,10 @@ LOOK_S = 0.02
 
 def run(settings: CloudSettings) -> int:
     """Load the model, listen, and serve; exit status 0 after SIGINT or SIGTERM."""
+    entrance = entrance_of(settings)
     model = load_model(settings.model)
     profile = load_or_make(model, settings.model, settings.profile)
-    return run_async(partial(_serve, settings, model, profile))
+    return run_async(partial(_serve, settings, model, profile, entrance))
 
 
 class Reception:
@@ -55,6 +60,7 @@ class Reception:
         self._welcome = welcome
         self._clock = clock
         self._counts = counts
+        self._room = Room(MAX_SESSIONS, clock)
         self._sessions: set[Session] = set()
         self._leaving = False
         self._send, self._arrivals = anyio.create_memory_object_stream[Arrival](capacity)
@@ -63,7 +69,9 @@ class Reception:
         """Serve one device as long as it stays; none that comes when it is time to leave."""
         taken = False
         try:
-            async with open_session(connection, self._welcome, self._check) as session:
+            async with open_session(
+                connection, self._welcome, self._check, room=self._room, clock=self._clock
+            ) as session:
                 taken = True
                 self._counts.met(taken)
                 await self._serve(session)
@@ -159,7 +167,7 @@ async def open_reception(
             yield reception
 
 
-async def _serve(settings: CloudSettings, model: SplitViT, profile: Profile) -> int:
+async def _serve(settings: CloudSettings, model: SplitViT, profile: Profile, entrance: Entrance) -> int:
     counts = CloudCounts()
     async with (
         open_reception(settings, model, SystemClock(), profile, counts) as reception,
@@ -169,7 +177,8 @@ async def _serve(settings: CloudSettings, model: SplitViT, profile: Profile) -> 
             settings.port,
             reception.meet,
             max_message_bytes=settings.max_message_bytes,
-            max_connections=MAX_SESSIONS,
+            max_connections=MAX_SESSIONS + 2 * NEWCOMERS,
+            entrance=entrance,
         ) as address,
     ):
         watch.listens()

@@ -11,6 +11,7 @@ import anyio
 
 from commands.delivery import Delivery
 from commands.plan import RESCUE_MARGIN_MS, Policy, Setup
+from commands.security import credentials_of
 from configs.settings import DeviceSettings
 from models import SplitViT
 from pipeline.channel import Channel, Overflow
@@ -43,7 +44,7 @@ from transport.client import CloudClient, connect_cloud
 from transport.codecs import codec_names
 from transport.connection import Dial
 from transport.messages import PROTOCOL, Hello, Welcome
-from transport.websocket import cloud_url, dial
+from transport.websocket import dial
 
 StageRun = Callable[[Channel[Any]], AsyncGenerator[Any, None]]
 
@@ -98,8 +99,8 @@ def dial_for(setup: Setup) -> Dial | None:
         raise ConfigError(
             "no cloud is named: add --cloud ws://HOST:PORT, or run all layers here with --device-only"
         )
-    cloud_url(url)
-    return partial(dial, url)
+    credentials = setup.credentials or credentials_of(setup.settings.link)
+    return partial(dial, url, credentials=credentials)
 
 
 async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None) -> Ledger:

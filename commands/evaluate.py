@@ -25,6 +25,7 @@ from commands.evaluation.timing import forward_ms
 from commands.outputs import make_room
 from commands.plan import Setup, default_codecs, load_model
 from commands.runtime import OK, SOME_FAILED, complain, run_async
+from commands.security import credentials_of
 from configs.settings import DeviceSettings
 from models import SplitViT
 from pipeline.clock import SystemClock
@@ -32,6 +33,7 @@ from pipeline.errors import ConfigError
 from pipeline.items import Pruning
 from scheduling.families import evaluate_prunings
 from scheduling.pruning import none, parse_pruning
+from transport.security import Credentials
 
 TOKENS_AT_ONCE = 3200
 CLIPS_AHEAD = 32
@@ -58,6 +60,7 @@ def run(settings: DeviceSettings, request: EvaluateRequest) -> int:
     """Evaluate; exit status 1 when some examples could not be read."""
     _require_room(request)
     console = Console(highlight=False)
+    credentials = credentials_of(settings.link)
     model = load_model(settings.model)
     prunings = _prunings(request, model)
     cells = _cells(request, model, prunings)
@@ -73,7 +76,7 @@ def run(settings: DeviceSettings, request: EvaluateRequest) -> int:
                     file.add(answer)
                     advance(1)
 
-                _Evaluation(settings, request, model, cells).run(todo, answered)
+                _Evaluation(settings, request, model, cells, credentials).run(todo, answered)
     if tally.done:
         _report(console, request, model, _summary(tally, model, prunings), len(tally.done))
     for error in list(tally.failed.values())[:3]:
@@ -112,6 +115,7 @@ class _Evaluation:
     request: EvaluateRequest
     model: SplitViT
     cells: Sequence[Cell]
+    credentials: Credentials
 
     def run(self, items: Sequence[Item], on_answer: Callable[[Answer], None]) -> None:
         """Answer for `items`, through the cloud if there is one."""
@@ -138,7 +142,8 @@ class _Evaluation:
             found = told.get(answer.name, answer.reference)
             on_answer(answer.model_copy(update={"reference": found}))
 
-        setup, clock = Setup(self.settings, self.model), SystemClock()
+        setup = Setup(self.settings, self.model, credentials=self.credentials)
+        clock = SystemClock()
         through = partial(answers_through, connect=dial_for(setup), clock=clock, on_answer=answered)
         run_async(partial(through, setup, items, self.cells))
 

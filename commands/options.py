@@ -25,6 +25,7 @@ class Verb(StrEnum):
 
 PLANNING = "How plans are chosen"
 BY_HAND = "One plan for every clip"
+SECURITY = "Who may speak with whom"
 
 Model = Annotated[str, typer.Option("--model", help="Model name; see docs/models.md.")]
 Weights = Annotated[
@@ -41,7 +42,10 @@ TopK = Annotated[int, typer.Option("--top-k", min=1, help="How many classes a re
 Verbose = Annotated[
     int, typer.Option("-v", "--verbose", count=True, help="Say what happens; -vv every detail.")
 ]
-Cloud = Annotated[str | None, typer.Option("--cloud", help="Where the cloud listens: ws://host:port.")]
+Cloud = Annotated[
+    str | None,
+    typer.Option("--cloud", help="Where the cloud listens: ws://host:port, or with TLS wss://host:port."),
+]
 Policy = Annotated[
     str | None,
     typer.Option(
@@ -166,4 +170,33 @@ Strict = Annotated[
 ]
 Grace = Annotated[
     float, typer.Option("--grace", min=0, help="Seconds to finish what is under way when asked to end.")
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        help="A file with the token that the cloud asks for; else the variable JANUS_TOKEN is read.",
+        rich_help_panel=SECURITY,
+    ),
+]
+TlsCa = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-ca",
+        help="The CA of the cloud's certificate, unless the system knows it.",
+        rich_help_panel=SECURITY,
+    ),
+]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option("--tls-cert", help="Certificate to show (PEM); needs --tls-key.", rich_help_panel=SECURITY),
+]
+TlsKey = Annotated[
+    Path | None, typer.Option("--tls-key", help="The certificate's key (PEM).", rich_help_panel=SECURITY)
+]
+SendInsecure = Annotated[
+    bool,
+    typer.Option(
+        "--insecure", help="Send the token without TLS, where the network is safe.", rich_help_panel=SECURITY
+    ),
 ]

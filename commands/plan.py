@@ -12,6 +12,7 @@ import yaml
 
 from commands.profiling.cache import load_or_make
 from commands.rules import last_split, require_kind, require_one_chooser
+from commands.security import credentials_of
 from configs.settings import DeviceSettings, ModelSettings, PlanSettings
 from models import SplitViT, configure_threads, create_model
 from models.registry import ships_weights
@@ -24,6 +25,7 @@ from scheduling.policies import JANUS_PLUS, Choice, Codecs, FixedPolicy, Schedul
 from scheduling.profile import Profile, parse_profile
 from scheduling.pruning import parse_pruning
 from transport.codecs import get_codec
+from transport.security import Credentials
 from transport.untrusted import one_line
 
 log = logging.getLogger(__name__)
@@ -45,12 +47,13 @@ Policy = FixedPolicy | ScheduledPolicy
 @dataclass(frozen=True, slots=True)
 class Setup:
     """A device's settings, the model, and what its policy will be made from: `profile` is None where the
-    plan is fixed, `levels` where nobody measured them."""
+    plan is fixed, `levels` where nobody measured them. `credentials` None are still to be read."""
 
     settings: DeviceSettings
     model: SplitViT
     profile: Profile | None = None
     levels: Sequence[Level] | None = None
+    credentials: Credentials | None = None
 
     @property
     def needs_cloud(self) -> bool:
@@ -98,17 +101,18 @@ def set_up(settings: DeviceSettings) -> Setup:
     """Load the model, and its profile unless the plan is fixed; check the plan against it."""
     plan = settings.plan
     require_one_chooser(plan)
+    credentials = credentials_of(settings.link)
     model = load_model(settings.model)
     if plan.fixed:
         fixed_policy(plan, model)
-        return Setup(settings, model)
+        return Setup(settings, model, credentials=credentials)
     for codec in plan.codecs:
         get_codec(codec)
     levels = None if plan.levels is None else read_levels(plan.levels, model)
     profile = load_or_make(model, settings.model, settings.profile)
     if levels is not None:
         levels = _priced(levels, profile)
-    setup = Setup(settings, model, slowed(profile, settings.slowdown), levels)
+    setup = Setup(settings, model, slowed(profile, settings.slowdown), levels, credentials)
     setup.policy(profile.model_dump(mode="json"), prunings=2)  # what is wrong comes out before a cloud is met
     return setup
 

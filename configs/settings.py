@@ -60,9 +60,15 @@ class PlanSettings(Settings):
 
 
 class LinkSettings(Settings):
-    """How the device reaches its cloud."""
+    """How the device reaches its cloud, and what it shows it. `token_file` None: the token is in JANUS_TOKEN,
+    if anywhere; `tls_ca` None: the system's CAs; `insecure` lets a token cross a network in the clear."""
 
     url: str | None = None
+    token_file: Path | None = None
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    insecure: bool = False
     connect_s: float = Field(default=5.0, gt=0, le=600)
     patience_s: float = Field(default=30.0, ge=0, le=86400)
     answer_s: float = Field(default=300.0, gt=0, le=86400)
@@ -93,12 +99,18 @@ class DeviceSettings(Settings):
 
 
 class CloudSettings(Settings):
-    """Everything one cloud process is told."""
+    """Everything one cloud process is told. With `tls_client_ca`, a device must show a certificate of that
+    CA; `insecure` lets everybody in who can reach the cloud."""
 
     model: ModelSettings = ModelSettings()
     metrics: MetricsSettings = MetricsSettings()
     host: str = "127.0.0.1"
     port: Port = 8765
+    token_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    insecure: bool = False
     max_message_bytes: int = Field(default=16 * MEGABYTE, ge=1024, le=1000 * MEGABYTE)
     max_in_flight: int = Field(default=8, ge=1, le=1024)
     max_batch: int = Field(default=8, ge=1, le=256)

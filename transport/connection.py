@@ -10,6 +10,9 @@ class Connection(Protocol):
     @property
     def peer(self) -> str: ...
 
+    def welcome(self) -> None:
+        """The other end is one of ours: bounds that hold for strangers end."""
+
     async def send(self, data: bytes) -> None:
         """Hand over one message; LinkLost when the peer is gone. Returning says nothing of arrival."""
 

@@ -1,5 +1,6 @@
 """The first words of a link, from both sides: hello and welcome, and what makes an end refuse the other."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
@@ -51,8 +52,13 @@ async def greet(connection: Connection, hello: Hello, clock: Clock, timeout_s: f
         raise HandshakeRefused(f"{peer}: does not speak as a Janus cloud: {error}") from None
 
 
-async def admit(connection: Connection, welcome: Welcome, timeout_s: float = HANDSHAKE_S) -> Hello:
-    """The cloud's side: hear the hello, then say welcome, or why not.
+async def admit(
+    connection: Connection,
+    welcome: Welcome,
+    timeout_s: float = HANDSHAKE_S,
+    has_room: Callable[[], bool] = lambda: True,
+) -> Hello:
+    """The cloud's side: hear the hello, then say welcome, or why not; `has_room` is asked about who fits.
 
     HandshakeRefused after a refusal has been sent, LinkLost when the peer goes away or says nothing.
     """
@@ -68,6 +74,9 @@ async def admit(connection: Connection, welcome: Welcome, timeout_s: float = HAN
     problem = _problem(hello, welcome)
     if problem is not None:
         raise await _refusal(connection, *problem)
+    if not has_room():
+        raise await _refusal(connection, "busy", "there is no room for another device")
+    connection.welcome()
     await connection.send(encode(welcome))
     return hello
 

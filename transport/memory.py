@@ -33,6 +33,9 @@ class MemoryConnection:
         self._incoming = incoming
         self._far_end = far_end
 
+    def welcome(self) -> None:
+        """Nobody at the other end of a memory link is a stranger."""
+
     async def send(self, data: bytes) -> None:
         try:
             await self._outgoing.send(data)

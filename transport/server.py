@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Self
 
 import anyio
 
+from pipeline.clock import Clock, SystemClock
 from pipeline.errors import ConfigError, LinkLost, MessageTooLarge, ProtocolError
 from pipeline.items import Header, Packet
 from transport.background import background
@@ -18,7 +20,6 @@ from transport.messages import (
     ClipMessage,
     ErrorCode,
     ErrorMessage,
-    Hello,
     Message,
     Probe,
     Result,
@@ -27,6 +28,7 @@ from transport.messages import (
     encode,
     validate,
 )
+from transport.room import Room
 from transport.untrusted import one_line, unpack_map
 
 Answer = Result | ErrorMessage
@@ -39,14 +41,16 @@ class Session:
     """One device, after its handshake; made by `open_session`."""
 
     def __init__(
-        self, connection: Connection, hello: Hello, welcome: Welcome, check: Check, max_bad_messages: int
+        self, connection: Connection, welcome: Welcome, check: Check, max_bad_messages: int, clock: Clock
     ) -> None:
-        self.hello = hello
         self.ended: str | None = None
+        self.heard_at = clock.now()
         self._connection = connection
         self._welcome = welcome
         self._check = check
         self._bad_messages_left = max_bad_messages
+        self._clock = clock
+        self._unseated = anyio.Event()
         self._in_flight: set[str] = set()
         self._unanswered: set[str] = set()
         # Never more than `max_in_flight` clips are unanswered, so this never fills.
@@ -96,6 +100,15 @@ class Session:
             await self.say_bye(reason)
         await self._connection.close()
 
+    def make_way(self) -> None:
+        """End soon: the cloud is full, and nothing has been heard of this device for long."""
+        self._unseated.set()
+
+    async def end_unseated(self) -> None:
+        """Close once another device has got this one's seat."""
+        await self._unseated.wait()
+        await self.close("the cloud is full, and you were silent for long")
+
     async def read(self) -> None:
         """Take what the device sends until the link ends."""
         try:
@@ -117,6 +130,7 @@ class Session:
     async def _take_next(self) -> None:
         try:
             data = await self._connection.receive()
+            self.heard_at = self._clock.now()
             if len(data) > self._welcome.max_message_bytes:
                 raise MessageTooLarge(f"from {self.peer}", len(data), self._welcome.max_message_bytes)
             fields = unpack_map(data)
@@ -207,20 +221,25 @@ async def open_session(
     welcome: Welcome,
     check: Check,
     *,
+    room: Room | None = None,
+    clock: Clock | None = None,
     hello_timeout_s: float = HANDSHAKE_S,
     max_bad_messages: int = MAX_BAD_MESSAGES,
 ) -> AsyncIterator[Session]:
-    """A session over `connection`, which closes with the context.
+    """A session over `connection`, which closes with the context, with a seat in `room`.
 
     `check(header, payload_bytes, sizes_bytes)` raises ProtocolError for a clip that does not fit the
     model. HandshakeRefused or LinkLost when the device is not taken.
     """
+    clock = clock or SystemClock()
+    room = Room(1, clock) if room is None else room
+    session = Session(connection, welcome, check, max_bad_messages, clock)
     try:
-        hello = await admit(connection, welcome, hello_timeout_s)
-        session = Session(connection, hello, welcome, check, max_bad_messages)
         with session:
-            async with background(session.read, session.write):
+            await admit(connection, welcome, hello_timeout_s, partial(room.take, session))
+            async with background(session.read, session.write, session.end_unseated):
                 yield session
             await session.close("the cloud ended the session")
     finally:
+        room.leave(session)
         await connection.close()

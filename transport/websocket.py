@@ -1,15 +1,9 @@
-"""Links over websockets: `dial` on the device, `serve` on the cloud.
+"""Links over websockets: `dial` on the device; transport/serving.py has the cloud's end."""
 
-aiohttp fixes a connection's largest message when it is accepted, before anybody has said hello. So the
-server takes its full `max_message_bytes` from the start, and what strangers can make it hold is bounded
-by `max_connections` times that, and by the time that a session gives them to say hello.
-"""
-
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
 from re import search
+from types import SimpleNamespace
 from typing import TypeAlias
 
 import aiohttp
@@ -17,24 +11,18 @@ import anyio
 from aiohttp import WSCloseCode, WSMsgType, web
 from yarl import URL
 
-from pipeline.errors import (
-    ConfigError,
-    HandshakeRefused,
-    JanusError,
-    LinkLost,
-    MessageTooLarge,
-    ProtocolError,
-)
+from pipeline.errors import ConfigError, HandshakeRefused, LinkLost, MessageTooLarge, ProtocolError
 from transport.connection import Connection
 from transport.messages import REPLY_LIMIT_BYTES
-
-logger = logging.getLogger(__name__)
+from transport.refusals import explain
+from transport.security import Credentials
+from transport.security.tokens import authorization
 
 PATH = "/janus"
 HEARTBEAT_S = 20.0
 OPEN_S = 5.0
 CLOSE_S = 1.0
-BUSY = 503
+PLAIN = Credentials()
 
 _Socket: TypeAlias = "aiohttp.ClientWebSocketResponse[bool] | web.WebSocketResponse[bool]"
 
@@ -43,12 +31,22 @@ class WebSocketConnection:
     """One end of a websocket; messages over `limit_bytes` are refused before they are read."""
 
     def __init__(
-        self, peer: str, socket: _Socket, limit_bytes: int, session: aiohttp.ClientSession | None = None
+        self,
+        peer: str,
+        socket: _Socket,
+        limit_bytes: int,
+        session: aiohttp.ClientSession | None = None,
+        on_welcome: Callable[[], None] | None = None,
     ) -> None:
         self.peer = peer
         self._socket = socket
         self._limit_bytes = limit_bytes
         self._session = session
+        self._on_welcome = on_welcome
+
+    def welcome(self) -> None:
+        if self._on_welcome is not None:
+            self._on_welcome()
 
     async def send(self, data: bytes) -> None:
         try:
@@ -99,23 +97,27 @@ def cloud_url(text: str) -> URL:
 async def dial(
     url: str,
     *,
+    credentials: Credentials = PLAIN,
     open_timeout_s: float = OPEN_S,
     heartbeat_s: float = HEARTBEAT_S,
     limit_bytes: int = REPLY_LIMIT_BYTES,
 ) -> Connection:
     """Open a connection to the cloud at `url`, over which messages up to `limit_bytes` come in.
 
-    ConfigError for a bad URL, HandshakeRefused by what is no websocket server, LinkLost when nobody
-    listens or answers, or the cloud has no room; each line names the address.
+    ConfigError for a bad URL; HandshakeRefused by what is no Janus cloud, or by a certificate or token that
+    does not fit; LinkLost when nobody listens or answers, or the cloud has no room. Each line names the
+    address.
     """
     where = cloud_url(url)
     peer = f"{where.host}:{where.port}"
-    session = aiohttp.ClientSession()
+    session = aiohttp.ClientSession(trace_configs=[_no_detours()])
     opened = False
     try:
         with anyio.fail_after(open_timeout_s):
             socket = await session.ws_connect(
                 where,
+                headers=None if credentials.token is None else authorization(credentials.token),
+                ssl=credentials.tls or True,
                 compress=0,
                 heartbeat=heartbeat_s,
                 # aiohttp refuses a message of exactly this size.
@@ -126,115 +128,24 @@ async def dial(
     except TimeoutError:
         raise LinkLost(f"{peer}: connected, but no answer within {open_timeout_s:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise _no_cloud(peer, error) from None
+        raise await explain(where, credentials, error, open_timeout_s) from None
     finally:
         if not opened:
             await session.close()
     return WebSocketConnection(peer, socket, limit_bytes, session)
 
 
-def _no_cloud(peer: str, error: Exception) -> LinkLost | HandshakeRefused:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return LinkLost(f"{peer}: cannot connect ({error.strerror or error.os_error}); is the cloud running?")
-    if isinstance(error, aiohttp.WSServerHandshakeError) and error.status == BUSY:
-        return LinkLost(f"{peer}: the cloud has no room for another device")
-    if isinstance(error, aiohttp.ClientResponseError):
-        found = f"HTTP {error.status}" if error.status >= 100 else "something that is not HTTP"
-        return HandshakeRefused(f"{peer}: answered with {found}, so it is no Janus cloud; check the port")
-    return LinkLost(f"{peer}: closed the connection before it was open ({type(error).__name__})")
+def _no_detours() -> aiohttp.TraceConfig:
+    """A cloud that sends a device elsewhere is none: what is shown to one is not for another."""
 
-
-@dataclass(frozen=True)
-class Address:
-    """Where a server listens."""
-
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        return str(URL.build(scheme="ws", host=self.host, port=self.port, path=PATH))
-
-
-class _Doorman:
-    """Turns requests into connections, up to a number, and knows which are open."""
-
-    def __init__(
-        self,
-        on_connection: Callable[[Connection], Awaitable[None]],
-        max_message_bytes: int,
-        max_connections: int,
-        heartbeat_s: float,
+    async def refuse(
+        session: aiohttp.ClientSession, context: SimpleNamespace, asked: aiohttp.TraceRequestRedirectParams
     ) -> None:
-        self._on_connection = on_connection
-        self._max_message_bytes = max_message_bytes
-        self._max_connections = max_connections
-        self._heartbeat_s = heartbeat_s
-        self._open: set[WebSocketConnection] = set()
-
-    async def admit(self, request: web.Request) -> web.StreamResponse:
-        if len(self._open) >= self._max_connections:
-            raise web.HTTPServiceUnavailable(text="no room for another device")
-        socket: web.WebSocketResponse[bool] = web.WebSocketResponse(
-            compress=False,
-            heartbeat=self._heartbeat_s,
-            max_msg_size=self._max_message_bytes + 1,
-            timeout=CLOSE_S,
+        where = f"{asked.url.host}:{asked.url.port}"
+        raise HandshakeRefused(
+            f"{where}: answered with HTTP {asked.response.status}, so it is no Janus cloud"
         )
-        connection = WebSocketConnection(_peer(request), socket, self._max_message_bytes)
-        self._open.add(connection)
-        try:
-            await socket.prepare(request)
-            await self._on_connection(connection)
-        except JanusError as error:
-            logger.warning("%s", error)
-        finally:
-            self._open.discard(connection)
-        await connection.close()
-        return socket
 
-    async def close(self) -> None:
-        async with anyio.create_task_group() as group:
-            for connection in self._open:
-                group.start_soon(connection.close)
-
-
-def _peer(request: web.Request) -> str:
-    name = request.transport.get_extra_info("peername") if request.transport else None
-    return f"{name[0]}:{name[1]}" if name else "unknown"
-
-
-@asynccontextmanager
-async def serve(
-    host: str,
-    port: int,
-    on_connection: Callable[[Connection], Awaitable[None]],
-    *,
-    max_message_bytes: int,
-    max_connections: int = 64,
-    heartbeat_s: float = HEARTBEAT_S,
-) -> AsyncIterator[Address]:
-    """Listen for devices while the context lasts; yields the real address (port 0 takes a free one).
-
-    `on_connection` runs once for each device, in its own task, and the connection closes when it
-    returns. ConfigError when the address cannot be had.
-    """
-    doorman = _Doorman(on_connection, max_message_bytes, max_connections, heartbeat_s)
-    app = web.Application()
-    app.router.add_get(PATH, doorman.admit)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S)
-    await runner.setup()
-    site = web.TCPSite(runner, host, port)
-    try:
-        try:
-            await site.start()
-        except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ConfigError(
-                f"cannot listen on {host}:{port}: {reason}; choose another port or host"
-            ) from None
-        yield Address(host, runner.addresses[0][1])
-    finally:
-        with anyio.CancelScope(shield=True):
-            await doorman.close()
-            await runner.cleanup()
+    detours = aiohttp.TraceConfig()
+    detours.on_request_redirect.append(refuse)
+    return detours

@@ -41,7 +41,7 @@ def cloud(*arguments: object, port: int = 0) -> Iterator[tuple[subprocess.Popen[
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        found = re.search(r"ws://\S+", line)
+        found = re.search(r"wss?://\S+", line)
         assert found, f"the cloud said {line!r}, and {process.stderr.read() if process.stderr else ''}"
         yield process, found[0]
     finally:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
+ON_BOTH = ("test_websocket.py", "test_serving.py", "test_refusals.py")
 Loop = Callable[[], asyncio.AbstractEventLoop]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Loop]:
     loops: dict[str, Loop] = {"asyncio": asyncio.new_event_loop}
-    return loops | {"uvloop": uvloop.new_event_loop} if item.path.name == "test_websocket.py" else loops
+    return loops | {"uvloop": uvloop.new_event_loop} if item.path.name in ON_BOTH else loops

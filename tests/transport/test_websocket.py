@@ -24,7 +24,8 @@ from transport.client import connect_cloud
 from transport.connection import Connection
 from transport.events import LinkDown, LinkUp
 from transport.messages import Bye, encode
-from transport.websocket import Address, cloud_url, dial, serve
+from transport.serving import Address, serve
+from transport.websocket import cloud_url, dial
 
 LIMIT = 1 << 20
 BIG = WELCOME.model_copy(update={"max_message_bytes": LIMIT})
@@ -40,6 +41,7 @@ async def listening(
 
 
 async def echo(connection: Connection) -> None:
+    connection.welcome()
     while True:
         await connection.send(await connection.receive())
 
@@ -253,7 +255,7 @@ async def tcp_server(reply: bytes | None) -> AsyncIterator[int]:
 async def test_what_is_no_cloud_is_named(reply: bytes | None, error: type[JanusError], line: str) -> None:
     async with tcp_server(reply) as port:
         with pytest.raises(error, match=f"127.0.0.1:{port}: .*{line}") as caught:
-            await dial(f"ws://127.0.0.1:{port}", open_timeout_s=0.1)
+            await dial(f"ws://127.0.0.1:{port}", open_timeout_s=0.1 if reply is None else 1.0)
     assert "\n" not in str(caught.value)
 
 

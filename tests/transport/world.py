@@ -106,6 +106,9 @@ class FragileConnection:
         self._inner = inner
         self._budget = budget
 
+    def welcome(self) -> None:
+        self._inner.welcome()
+
     async def send(self, data: bytes) -> None:
         self._spend()
         await self._inner.send(data)
