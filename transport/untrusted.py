@@ -1,51 +1,28 @@
 """Reading bytes that a stranger wrote: bounded, without executing or echoing any of it."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgpack
 
 from pipeline.errors import ProtocolError
+from transport.outline import check_outline
 
-MOST_CONTAINERS = 256
 MOST_ITEMS = 4096
-
-
-class _Budget:
-    """Counts the containers of one message while it is unpacked."""
-
-    def __init__(self) -> None:
-        self._left = MOST_CONTAINERS
-
-    def take_map(self, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-        self._take()
-        return dict(pairs)
-
-    def take_array(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
-        self._take()
-        return items
-
-    def _take(self) -> None:
-        self._left -= 1
-        if self._left < 0:
-            raise ValueError(f"more than {MOST_CONTAINERS} maps and arrays")
 
 
 def unpack_map(data: bytes) -> dict[str, Any]:
     """The one msgpack map in `data`, arrays as tuples; ProtocolError for anything else.
 
-    Every container has a bounded number of items, and all of them together a bounded number of
-    containers, so that a message cannot unpack into many times its own size.
+    Its containers are bounded in number, length and depth, so that a message can neither unpack into many
+    times its own size nor take long to refuse.
     """
-    budget = _Budget()
     try:
+        check_outline(data)
         value = msgpack.unpackb(
             data,
             raw=False,
             use_list=False,
             strict_map_key=True,
-            object_pairs_hook=budget.take_map,
-            list_hook=budget.take_array,
             ext_hook=_refuse_extension,
             max_str_len=MOST_ITEMS,
             max_bin_len=len(data),
@@ -53,8 +30,6 @@ def unpack_map(data: bytes) -> dict[str, Any]:
             max_map_len=MOST_ITEMS,
             max_ext_len=0,
         )
-    except msgpack.exceptions.StackError:
-        raise ProtocolError("not one bounded msgpack map: nested too deep") from None
     except ValueError as error:
         raise ProtocolError(f"not one bounded msgpack map: {one_line(error) or 'no msgpack'}") from None
     if not isinstance(value, dict):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ProtocolError
-from transport.untrusted import MOST_CONTAINERS, one_line, unpack_map
+from transport.outline import MOST_CONTAINERS
+from transport.untrusted import one_line, unpack_map
 
 
 def test_a_map_is_read_with_arrays_as_tuples() -> None:
@@ -22,8 +23,10 @@ def test_a_map_is_read_with_arrays_as_tuples() -> None:
         (msgpack.packb([1]), "a msgpack tuple where a map belongs"),
         (msgpack.packb({"a": 1}) + b"\x00", "extra"),
         (msgpack.packb({1: 2}), "map key"),
-        (b"\xdf\xff\xff\xff\xff", "max_map_len"),
-        (b"\x81\xa1a\xdd\xff\xff\xff\xff", "max_array_len"),
+        (b"\xdf\xff\xff\xff\xff", "items in maps and arrays"),
+        (b"\x81\xa1a\xdd\xff\xff\xff\xff", "items in maps and arrays"),
+        (msgpack.packb({str(number): 0 for number in range(5000)}), "max_map_len"),
+        (msgpack.packb({"a": [0] * 5000}), "max_array_len"),
         (b"\x81\xa1a\xc6\xff\xff\xff\xff", "incomplete"),
         (b"\x91" * 5000, "nested too deep"),
         (msgpack.packb({"a": "x" * 5000}), "max_str_len"),
