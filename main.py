@@ -22,6 +22,8 @@ from commands.options import (
     Grace,
     Hop,
     Levels,
+    Log,
+    LogStyle,
     MaxLoss,
     MetricsHost,
     MetricsPort,
@@ -113,10 +115,11 @@ def cloud(
             "--insecure", help="Let in everybody who reaches this machine.", rich_help_panel=SECURITY
         ),
     ] = False,
+    log: Log = LogStyle.TEXT,
     verbose: Verbose = 0,
 ) -> None:
     """Serve the layers behind the cut until interrupted."""
-    set_up_logging(verbose)
+    set_up_logging(verbose, log.value)
 
     def work() -> int:
         from commands.configuration import configured
@@ -139,7 +142,9 @@ def cloud(
             top_k=top_k,
             grace_s=grace,
             metrics={"host": metrics_host, "port": metrics_port},
+            log=log.value,
         )
+        set_up_logging(verbose, settings.log)
 
         from commands.cloud import run
 
@@ -300,10 +305,11 @@ def device(
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     insecure: SendInsecure = False,
+    log: Log = LogStyle.TEXT,
     verbose: Verbose = 0,
 ) -> None:
     """Classify live sources; where more comes than can be served, the oldest clips are dropped."""
-    set_up_logging(verbose)
+    set_up_logging(verbose, log.value)
 
     def work() -> int:
         from commands.configuration import configured
@@ -324,7 +330,9 @@ def device(
             grace_s=grace,
             strict=strict,
             metrics={"host": metrics_host, "port": metrics_port},
+            log=log.value,
         )
+        set_up_logging(verbose, settings.log)
 
         from commands.device import DeviceRequest, run
 

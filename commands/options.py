@@ -15,6 +15,13 @@ class Dtype(StrEnum):
     INT8 = "int8"
 
 
+class LogStyle(StrEnum):
+    """How log lines look."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class Verb(StrEnum):
     """Verbs that take a configuration file."""
 
@@ -139,6 +146,12 @@ Config = Annotated[
     typer.Option(
         "--config",
         help="A YAML file of settings; options given here count instead of its keys. See main.py check.",
+    ),
+]
+Log = Annotated[
+    LogStyle,
+    typer.Option(
+        "--log", help="How log lines look: text, or json, an object a line.", rich_help_panel=OPERATIONS
     ),
 ]
 MetricsPort = Annotated[

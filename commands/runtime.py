@@ -2,15 +2,16 @@
 
 import asyncio
 import gc
-import logging
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import anyio
 import uvloop
 
+from commands.logs import PROGRAM, Style, json_line, set_up
 from pipeline.errors import JanusError
 from transport.untrusted import printable
 
@@ -52,17 +53,37 @@ async def interrupted() -> None:
             return
 
 
+def say(message: str) -> None:
+    """One line on stdout: where something listens."""
+    print(json_line("info", PROGRAM, message) if _log.style == "json" else message, flush=True)
+
+
 def announce(message: str) -> None:
-    """Say on stderr what was asked to be known, whatever is logged."""
-    complain(message)
+    """One line on stderr that was asked for, whatever is logged."""
+    _tell("info", message)
 
 
 def complain(message: str) -> None:
     """One line on stderr, without characters that would command a terminal."""
-    print(f"janus: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
+    _tell("error", message)
 
 
-def set_up_logging(verbose: int) -> None:
-    """Warnings by default; -v tells what happens, -vv every detail."""
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+def set_up_logging(verbose: int, style: Style = "text") -> None:
+    """Warnings by default; -v tells what happens, -vv every detail. What is announced and complained of is of
+    the same style as the log."""
+    _log.style = style
+    set_up(verbose, style)
+
+
+@dataclass(slots=True)
+class _Log:
+    style: Style = "text"
+
+
+_log = _Log()
+
+
+def _tell(level: str, message: str) -> None:
+    line = printable(" ".join(message.split()))
+    text = json_line(level, PROGRAM, line) if _log.style == "json" else f"{PROGRAM}: {line}"
+    print(text, file=sys.stderr, flush=True)

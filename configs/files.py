@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, field_validator
 
@@ -14,6 +14,8 @@ from sinks.registry import parse_sink
 from sinks.settings import AnySink
 from sources.registry import Wanted, wanted_by
 from sources.settings import SourceSettings
+
+LogStyle = Literal["text", "json"]
 
 
 def _source(value: object) -> object:
@@ -42,6 +44,7 @@ class DeviceFile(DeviceSettings):
     sources: dict[Name, ASource] = Field(default_factory=dict)
     sinks: dict[Name, ASink] = Field(default_factory=dict)
     strict: bool = False
+    log: LogStyle = "text"
 
     @property
     def wanted(self) -> tuple[Wanted, ...]:
@@ -73,6 +76,8 @@ class ReplayFile(DeviceSettings):
 
 class CloudFile(CloudSettings):
     """A cloud."""
+
+    log: LogStyle = "text"
 
 
 KINDS: dict[str, type[Settings]] = {"cloud": CloudFile, "device": DeviceFile, "replay": ReplayFile}

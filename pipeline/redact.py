@@ -3,15 +3,17 @@
 import re
 
 HIDDEN = "***"
-# Up to the last @ of the word: a password may hold an @ or a slash that nobody encoded.
-_USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
+# No word is looked at from each of its characters: a long one, which a stranger may write, would take ages.
+_WORD = re.compile(r"\S+")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_ANY_SCHEME = re.compile(r"(?<![a-z0-9+.-])[a-z0-9+.-]++://", re.IGNORECASE)
 _SECRET = re.compile(
-    r"([\w.-]*(?:user|pass|pwd|token|key|secret|auth|sig|session|cred|login)[\w.-]*=)[^&\s'\"#;/]+",
+    r"(?<![\w.-])((?=[\w.-]*?(?:user|pass|pwd|token|key|secret|auth|sig|session|cred|login))[\w.-]++=)"
+    r"[^&\s'\"#;/]+",
     re.IGNORECASE,
 )
 # Whatever its name: what a person wrote is shorter than what proves an identity.
-_LONG_VALUE = re.compile(r"([?&][^=&\s'\"#]*=)[^&\s'\"#]{16,}")
+_LONG_VALUE = re.compile(r"([?&][^=&?\s'\"#]*+=)[^&\s'\"#]{16,}")
 _LONG_QUERY = re.compile(r"(\?)[^=&\s'\"#]{16,}")
 
 
@@ -20,10 +22,20 @@ def redacted(text: str) -> str:
 
     A value is secret by its name (token, key, password, user, ...) or when it is 16 characters or more.
     """
-    text = _USER_INFO.sub(rf"\1{HIDDEN}@", text)
+    if "@" in text and "://" in text:
+        text = _WORD.sub(_without_user_info, text)
     for secret in (_SECRET, _LONG_VALUE, _LONG_QUERY):
         text = secret.sub(rf"\1{HIDDEN}", text)
     return text
+
+
+def _without_user_info(found: re.Match[str]) -> str:
+    """Up to the last @ of the word: a password may hold an @ or a slash that nobody encoded."""
+    word = found[0]
+    scheme, at = _ANY_SCHEME.search(word), word.rfind("@")
+    if scheme is None or at < scheme.end():
+        return word
+    return f"{word[: scheme.end()]}{HIDDEN}@{word[at + 1 :]}"
 
 
 def redacted_address(spec: str) -> str:

@@ -53,7 +53,8 @@ async def _attempt(work: Callable[[Item], Awaitable[Out | Prediction]], item: It
     except JanusError as error:
         return failed(item, str(error))
     except Exception as error:
-        log.exception("clip %s", clip_of(item).clip_id)
+        clip_id = clip_of(item).clip_id
+        log.exception("clip %s", clip_id, extra={"clip": clip_id})
         return failed(item, f"{type(error).__name__}: {error}")
 
 

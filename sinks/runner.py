@@ -163,7 +163,9 @@ class SinkRunner:
                 if not self._try_again(error):
                     return False
             except Exception:  # a record that breaks its sink is not to break the next
-                log.exception("%s: the record of %s is given up", self.name, held.prediction.clip_id)
+                clip_id = held.prediction.clip_id
+                fields = {"sink": self.name, "clip": clip_id}
+                log.exception("%s: the record of %s is given up", self.name, clip_id, extra=fields)
                 self._settle(held, written=False)
                 return True
             else:
@@ -178,7 +180,7 @@ class SinkRunner:
             self._given_up += not written
             lasted_s = self._outage.over(self._clock.now())
         if lasted_s is not None:
-            log.warning("%s: works again after %.0f s", self.name, lasted_s)
+            log.warning("%s: works again after %.0f s", self.name, lasted_s, extra={"sink": self.name})
 
     def _try_again(self, error: SinkError) -> bool:
         """Wait for the next attempt; False when there is to be none."""
@@ -189,7 +191,7 @@ class SinkRunner:
                 self._hopeless = str(error)
                 return False
             if self._outage.to_say(now):
-                log.warning("%s; %d records wait in memory", error, self._waiting)
+                log.warning("%s; %d records wait in memory", error, self._waiting, extra={"sink": self.name})
             self._changed.wait_for(lambda: self._hurried or self._abandoned, wait_s)
             self._hurried = False
             return not self._abandoned
@@ -205,4 +207,4 @@ class SinkRunner:
                 self._queue.clear()
         if not self._bounds.give_up:
             raise SinkError(said)
-        log.warning("%s", said)
+        log.warning("%s", said, extra={"sink": self.name})

@@ -77,7 +77,7 @@ class Receive:
         except JanusError as error:
             reason = str(error)
         except Exception as error:
-            log.exception("clip %s", clip_id)
+            log.exception("clip %s", clip_id, extra={"clip": clip_id})
             reason = f"{type(error).__name__}: {error}"
         return Reply(arrival.asker, Result(clip_id=clip_id, error=reason[:500]))
 

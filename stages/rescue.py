@@ -86,7 +86,8 @@ class Rescue:
         """A clip's head is done; from now on it can be finished here, if there is room for its features."""
         clip, plan = features.clip, features.plan
         if self._num_bytes + features.array.nbytes > self._most_bytes:
-            log.warning("clip %s: no room to keep its features, it cannot be rescued", clip.clip_id)
+            said = "clip %s: no room to keep its features, it cannot be rescued"
+            log.warning(said, clip.clip_id, extra={"clip": clip.clip_id})
             return
         tokens = len(features.array) if plan.split > 0 else self._head.num_tokens
         self._kept[clip.clip_id] = _Kept(features)
@@ -170,12 +171,13 @@ class Rescue:
         self._timer.forget(clip_id)
         if kept.scope is not None:
             kept.scope.cancel()
-        log.info("clip %s: finished here, %s", clip_id, "unmerged" if way is None else way.pruning)
+        how = "unmerged" if way is None else way.pruning
+        log.info("clip %s: finished here, %s", clip_id, how, extra={"clip": clip_id})
         try:
             pruning = None if way is None else way.pruning
             record = await self._worker.run(self._head.finish, kept.features, pruning)
         except Exception as error:
-            log.exception("clip %s: cannot be finished here", clip_id)
+            log.exception("clip %s: cannot be finished here", clip_id, extra={"clip": clip_id})
             self._drop(clip_id)
             return None if kept.sent else failed(kept.features, f"{type(error).__name__}: {error}")
         if kept.sent:

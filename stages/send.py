@@ -99,7 +99,7 @@ class Send:
                 case Answered():
                     yield self._record(event)
                 case LinkUp():
-                    log.info("%s: connected", event.peer)
+                    log.info("%s: connected", event.peer, extra={"peer": event.peer})
                     if self._on_welcome is not None:
                         await self._on_welcome(event.welcome)
                 case LinkDown() if self._rescue is not None:

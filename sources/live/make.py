@@ -57,10 +57,11 @@ def live_source(
 
 def log_change(status: SourceStatus, news: str | None) -> None:
     """Log a change of a source: as a warning what a person may have to mend."""
+    fields = {"source": status.source, "state": status.state}
     if news is None:
-        log.info("%s: %s", status.source, status.state)
+        log.info("%s: %s", status.source, status.state, extra=fields)
     else:
-        log.warning("%s: %s: %s", status.source, status.state, news)
+        log.warning("%s: %s: %s", status.source, status.state, news, extra=fields)
 
 
 def _require_device(address: Address) -> None:

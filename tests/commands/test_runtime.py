@@ -1,6 +1,9 @@
 import asyncio
 import logging
 import signal
+import sys
+import threading
+import warnings
 from contextlib import contextmanager
 
 import anyio
@@ -82,12 +85,14 @@ def test_a_complaint_is_one_line_whatever_it_is_about(capsys):
 def logging_of_a_new_process():
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning
     root.handlers.clear()
     try:
         yield
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+        sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning = hooks
 
 
 @pytest.mark.parametrize(
