@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo test lint lock clean
+.PHONY: setup demo live test lint lock clean
 
 setup: $(STAMP)
 
@@ -16,6 +16,9 @@ $(STAMP): requirements.lock
 
 demo: setup
 	@$(VENV)/bin/python main.py demo
+
+live: setup
+	@$(VENV)/bin/python main.py live
 
 test: setup
 	@$(VENV)/bin/python -m pytest

@@ -368,6 +368,26 @@ def demo(
 
 
 @app.command()
+def live(
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=1, max=86400, help="How long. [until Ctrl-C]")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which motions are shown, on which link.")] = 0,
+    sla_ms: Annotated[float, typer.Option("--sla-ms", min=1, help="Latency promise.")] = 600.0,
+    verbose: Verbose = 0,
+) -> None:
+    """Start a camera, a cloud, a slow link and a device, and show what the device sees until Ctrl-C."""
+    set_up_logging(verbose)
+
+    def work() -> int:
+        from commands.live import run
+
+        return run(seconds, seed, sla_ms)
+
+    sys.exit(guarded(work))
+
+
+@app.command()
 def profile(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the profile goes (JSON).")],
     model: Model = "motions",

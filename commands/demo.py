@@ -1,16 +1,12 @@
 """The demo: a cloud and a device process, moving pictures, and what became of each clip."""
 
 import json
-import signal
-import subprocess
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +15,7 @@ from anyio.from_thread import start_blocking_portal
 from rich.console import Console
 from rich.table import Table
 
+from commands.children import CLOUD_URL, Children
 from commands.outputs import make_room
 from commands.runtime import OK, SOME_FAILED
 from pipeline.errors import JanusError
@@ -28,13 +25,11 @@ from sources.motions import motion_sequence
 from sources.writer import write_video
 from transport.emulation import emulated_link
 
-MAIN = Path(__file__).resolve().parents[1] / "main.py"
 CLIP_FRAMES = 16
 PATTERN_FPS = 48
 SAMPLE_FPS = 25
 SAMPLE_CLIPS = 16
 SAMPLE_SIZE = 128
-GRACE_S = 10
 SLA_MS = 250.0
 SLOWDOWN = 5.0
 LINK_MBPS = 12.0
@@ -89,23 +84,23 @@ def run(seconds: float, seed: int, output: Path, sla_ms: float = SLA_MS, policy:
     """Play the pattern for `seconds` and a sample video beside it, over an emulated LTE uplink and on an
     emulated slow device; exit status 0 when clips were answered and none failed: a machine with too much
     else to do drops some or is late, and says so."""
-    signal.signal(signal.SIGTERM, _leave)
     console = Console(highlight=False)
     summary = Summary()
     plan = ["--sla-ms", f"{sla_ms:g}", *(["--policy", policy] if policy else [])]
     make_room(output)
-    with tempfile.TemporaryDirectory(prefix="janus-demo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="janus-demo-") as folder, Children() as children:
         sample = Path(folder) / "sample.mp4"
         write_video(sample, _sample_frames(seed), SAMPLE_FPS)
         console.print("Starting a cloud process ...")
-        with _process("cloud", "--port", "0") as cloud, _link(_address(cloud), seed) as url:
+        cloud = children.start("cloud", "--port", "0")
+        with _link(cloud.address(CLOUD_URL), seed) as url:
             console.print(
                 f"It is reached at {url}, over an emulated LTE uplink of {LINK_MBPS:g} Mbit/s in the mean.\n"
                 f"Starting a device process, emulated {SLOWDOWN:g} times slower than this machine; "
                 f"it promises an answer within {sla_ms:g} ms ..."
             )
             console.print(f"[bold]{'clip':15} {'shown':17} {'taken for':17} {'sure':>4} {'latency':>7}[/]")
-            for record in _device_records(url, seconds, seed, sample, plan):
+            for record in _device_records(children, url, (_pattern(seconds, seed), str(sample)), plan):
                 truth = record.get("label") or _sample_label(seed, record["seq"])
                 _show(console, record, truth, summary.add(record, truth))
     _write(console, summary, output, sla_ms)
@@ -113,24 +108,21 @@ def run(seconds: float, seed: int, output: Path, sla_ms: float = SLA_MS, policy:
     return OK if answered > 0 and not summary.statuses[Status.FAILED] else SOME_FAILED
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    """End as if asked to on the terminal, so that no process of ours stays behind."""
-    raise KeyboardInterrupt
+def _pattern(seconds: float, seed: int) -> str:
+    clips = max(1, round(seconds * PATTERN_FPS / CLIP_FRAMES))
+    return f"pattern:motions?fps={PATTERN_FPS}&seed={seed}&clips={clips}"
 
 
 def _device_records(
-    url: str, seconds: float, seed: int, sample: Path, plan: list[str]
+    children: Children, url: str, sources: Sequence[str], plan: list[str]
 ) -> Iterator[dict[str, Any]]:
-    clips = max(1, round(seconds * PATTERN_FPS / CLIP_FRAMES))
-    pattern = f"pattern:motions?fps={PATTERN_FPS}&seed={seed}&clips={clips}"
-    arguments = ["--source", pattern, "--source", str(sample), "--cloud", url, "--output", "-", "--strict"]
-    arguments += [*plan, "--emulate-slowdown", f"{SLOWDOWN:g}"]
-    with _process("device", *arguments) as device:
-        assert device.stdout is not None  # noqa: S101  (opened as a pipe)
-        for line in device.stdout:
-            yield json.loads(line)
-        if device.wait() != 0:
-            raise JanusError(f"the device process ended with exit status {device.returncode}")
+    arguments = [word for source in sources for word in ("--source", source)]
+    arguments += ["--cloud", url, "--output", "-", "--strict", "--emulate-slowdown", f"{SLOWDOWN:g}", *plan]
+    device = children.start("device", *arguments)
+    for line in device.lines():
+        yield json.loads(line)
+    if device.wait() != 0:
+        raise JanusError(f"the device process ended with exit status {device.status}")
 
 
 @contextmanager
@@ -141,30 +133,6 @@ def _link(cloud_url: str, seed: int) -> Iterator[str]:
     link = emulated_link("127.0.0.1", 0, far.hostname or "127.0.0.1", far.port or 0, shape)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(link) as end:
         yield far._replace(netloc=f"{end.host}:{end.port}").geturl()
-
-
-@contextmanager
-def _process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """One verb of this program as a child, ended in order when the block is left."""
-    command = [sys.executable, str(MAIN), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _address(cloud: subprocess.Popen[str]) -> str:
-    assert cloud.stdout is not None  # noqa: S101  (opened as a pipe)
-    for line in cloud.stdout:
-        if (start := line.find("ws://")) >= 0:
-            return line[start:].split()[0]
-    raise JanusError("the cloud process ended before it listened")
 
 
 def _sample_frames(seed: int) -> Iterator[Pixels]:
