@@ -22,13 +22,9 @@ def run(settings: CameraSettings) -> int:
 async def _play(settings: CameraSettings) -> int:
     async with open_camera(settings) as camera:
         width, height = camera.size
-        print(
-            f"janus camera plays {settings.video} at {camera.url}: "
-            f"{width} x {height}, {camera.rate:g} frames a second",
-            flush=True,
-        )
+        plays = f"janus camera plays {settings.video} at {camera.url}"
         async with background(partial(_report, camera)):
-            await interrupted()
+            await interrupted(f"{plays}: {width} x {height}, {camera.rate:g} frames a second")
     return OK
 
 

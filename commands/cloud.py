@@ -11,7 +11,7 @@ from commands.operations.cloud_watch import CloudCounts, CloudWatch
 from commands.operations.server import operated, tell_where
 from commands.plan import load_model
 from commands.profiling.cache import load_or_make
-from commands.runtime import OK, interrupted, run_async, say
+from commands.runtime import OK, interrupted, run_async
 from commands.security import entrance_of
 from configs.settings import CloudSettings
 from models import SplitViT
@@ -183,8 +183,7 @@ async def _serve(settings: CloudSettings, model: SplitViT, profile: Profile, ent
     ):
         watch.listens()
         tell_where(metrics)
-        say(f"janus cloud listening at {address.url} with {model.id} ({model.dtype})")
-        await interrupted()
+        await interrupted(f"janus cloud listening at {address.url} with {model.id} ({model.dtype})")
         await reception.say_bye(settings.grace_s)
     return OK
 

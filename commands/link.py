@@ -107,13 +107,9 @@ async def _relay(request: LinkRequest, shape: Trace, listen: tuple[str, int], to
         down_mbps=math.inf if request.down_mbps is None else request.down_mbps,
     ) as link:
         where = f"[{link.host}]:{link.port}" if ":" in link.host else f"{link.host}:{link.port}"
-        print(
-            f"janus link listening at {where}, leads to {request.to}: "
-            f"{shape.name}, {shape.mean_mbps:.1f} Mbit/s in the mean",
-            flush=True,
-        )
+        speed = f"{shape.name}, {shape.mean_mbps:.1f} Mbit/s in the mean"
         async with background(partial(_report, link)):
-            await interrupted()
+            await interrupted(f"janus link listening at {where}, leads to {request.to}: {speed}")
     return OK
 
 

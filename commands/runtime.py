@@ -46,9 +46,10 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         gc.unfreeze()
 
 
-async def interrupted() -> None:
-    """Wait for SIGINT or SIGTERM."""
+async def interrupted(message: str) -> None:
+    """Say what runs, and wait for SIGINT or SIGTERM: whoever reads the message may send one at once."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        say(message)
         async for _ in signals:
             return
 

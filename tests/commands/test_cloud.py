@@ -211,14 +211,14 @@ def test_it_says_where_it_listens_and_serves_until_a_signal_then_status_0(
     interrupted, printed, welcome = cloud.interrupted, [], []
     say_bye, byes = cloud.Reception.say_bye, []
 
-    async def visited_then_interrupted():
-        printed.append(capfd.readouterr().out)
-        connection = await dial(re.search(r"ws://\S+", printed[0])[0])
+    async def visited_then_interrupted(message):
+        printed.append(message)
+        connection = await dial(re.search(r"ws://\S+", message)[0])
         await connection.send(encode(Hello(protocol=PROTOCOL, model="motions", digest="?", codecs=())))
         welcome.append(await heard(connection))
         await connection.close()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(interrupted)
+            tasks.start_soon(interrupted, message)
             await anyio.lowlevel.checkpoint()
             signal.raise_signal(number)
 
@@ -232,8 +232,9 @@ def test_it_says_where_it_listens_and_serves_until_a_signal_then_status_0(
     finally:
         signal.signal(signal.SIGTERM, before)
     assert re.fullmatch(
-        r"janus cloud listening at ws://127\.0\.0\.1:\d+/janus with motions@\w{8} \(float32\)\n", printed[0]
+        r"janus cloud listening at ws://127\.0\.0\.1:\d+/janus with motions@\w{8} \(float32\)", printed[0]
     )
+    assert capfd.readouterr().out == f"{printed[0]}\n"
     assert welcome[0].code == "digest"
     assert byes == [10.0]
 

@@ -18,6 +18,7 @@ from tests.commands.processes import ENVIRONMENT, MAIN
 
 MARK = "JANUS_TEST_MARK"
 CLIP = re.compile(r"camera +\d+\.\d\d-\d+\.\d\d")
+IN_TABLE = re.compile(rb"camera\S* \S+ \S*0\.00-0\.60")
 
 
 @pytest.fixture
@@ -53,32 +54,13 @@ def start(mark, *arguments):
 
 
 def test_it_shows_clips_for_as_long_as_it_is_told_and_leaves_no_process(mark):
-    process = start(mark, "--seconds", "20", "--seed", "3")
+    process = start(mark, "--seconds", "10", "--seed", "3")
     out, error = process.communicate(timeout=110)
     assert process.returncode == 0, error
     assert "over a made-up LTE uplink" in out
-    assert "promises to answer within 600 ms" in out
+    assert "promises answers within 600 ms" in out
     assert CLIP.search(out), out + error
     assert re.search(r"[1-9]\d* clips: ", out)
-    assert left(mark) == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_all_of_them_in_order(mark, number):
-    process = start(mark)
-    try:
-        for line in process.stdout:
-            if CLIP.search(line):
-                break
-        assert len(left(mark)) == 5
-        process.send_signal(number)
-        out, error = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 0, error
-    assert "ending the device, the link, the cloud and the camera" in out
-    assert "clips: " in out
-    assert "Traceback" not in error
     assert left(mark) == []
 
 
@@ -97,7 +79,7 @@ def test_ctrl_c_on_a_terminal_ends_all_of_them_in_order(mark):
                 shown += os.read(terminal, 65536)
             except OSError:
                 break
-        if not asked and "│ camera" in shown.decode(errors="replace"):
+        if not asked and IN_TABLE.search(shown):
             asked = True
             os.write(terminal, b"\x03")
     _, status = os.waitpid(pid, 0)
