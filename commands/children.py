@@ -31,6 +31,11 @@ class Child:
         )
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def status(self) -> int | None:
         """Its exit status, once it has ended."""
         return self._process.poll()
