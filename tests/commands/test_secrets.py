@@ -1,17 +1,28 @@
 """Tokens and certificates through real processes: who may come in does, and nobody ever sees a token."""
 
+import base64
 import json
+import re
 import secrets
+import signal
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from commands.profiling.cache import write_profile
 from sources.writer import write_video
+from tests.commands.machines import profile_for
+from tests.commands.operations.pages import Page, fetch
 from tests.commands.processes import ENVIRONMENT, cloud, only_line, run, start
+from tests.commands.secrecy import Listener, command_line, files_below, hook, seen
+from tests.sources.live.cameras import free_port
 from tests.transport.certificates import Authority
 from transport.security.tokens import VARIABLE
 
@@ -41,6 +52,13 @@ def watched_command_lines(*words):
     finally:
         over.set()
         thread.join()
+
+
+@given(before=st.binary(max_size=9), secret=st.text(min_size=6), after=st.binary(max_size=9))
+def test_a_secret_is_found_in_every_form(before, secret, after):
+    hidden = base64.b64encode(before + secret.encode() + after).decode()
+    for text in (f"a{secret}b", quote(secret, safe=""), hidden, hidden.translate({43: "-", 47: "_"})):
+        assert seen({"it": secret}, {"here": "nothing", "there": text}) == {("it", "there")}
 
 
 def test_a_token_lets_in_who_has_it_and_is_seen_nowhere(tmp_path, monkeypatch):
@@ -111,3 +129,125 @@ def test_devices_and_clouds_with_certificates_know_each_other_and_tell_others_wh
     assert (status, out) == (2, "") and "old.pem: the certificate has expired" in only_line(error)
     status, out, error = run("cloud", "--port", 0, "--host", "0.0.0.0")
     assert (status, out) == (2, "") and "token_urlsafe(32)" in only_line(error)
+
+
+CLOUD_FILE = """
+port: 0
+profile: {folder}/profile.json
+token_file: {folder}/token
+tls_cert: {folder}/site.pem
+tls_key: {folder}/site.key
+metrics: {{port: 0}}
+log: json
+"""
+DEVICE_FILE = """
+sources:
+  door: rtsp://${{THE_USER}}:${{THE_CAMERA}}@127.0.0.1:{camera}/cam
+sinks:
+  file: {out}/records.jsonl
+  database: sqlite:{out}/records.db
+  hook:
+    type: webhook
+    url: {hook}/${{THE_PATH}}?t=${{THE_KEY}}
+    token: {{env: THE_BEARER}}
+    secret: {{file: {folder}/hook-secret}}
+    spool: {out}/hook
+    grace_s: 0.1
+  broker: mqtt://janus:${{THE_BROKER}}@127.0.0.1:{nobody}/site#spool={out}/broker&grace_s=0.1
+link:
+  url: {url}
+  token_file: {folder}/token
+  tls_ca: {folder}/ca.pem
+plan: {{split: 4}}
+clips: {{hop: 8}}
+metrics: {{port: 0}}
+grace_s: 20
+log: json
+"""
+
+
+def until(condition, timeout_s=60):
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, condition
+        time.sleep(0.05)
+
+
+def test_no_secret_is_seen_anywhere_on_a_day_when_everything_goes_wrong(tmp_path, monkeypatch, model):
+    folder, out, camera_port = tmp_path / "etc", tmp_path / "out", free_port()
+    folder.mkdir(), out.mkdir()
+    secret = {
+        name: f"{name[:2]}/{secrets.token_hex(6)}@{secrets.token_hex(6)}"
+        for name in ("user", "camera", "broker", "path", "key", "token", "signature", "bearer")
+    }
+    site = Authority(folder).issue("site")
+    assert site.cert == folder / "site.pem"
+    secret["token"] = secrets.token_urlsafe(32)
+    (folder / "token").write_text(secret["token"])
+    (folder / "hook-secret").write_text(secret["signature"])
+    write_profile(profile_for(model), folder / "profile.json")
+    for name in ("user", "camera", "broker", "path", "key", "bearer"):
+        monkeypatch.setitem(ENVIRONMENT, f"THE_{name.upper()}", secret[name])
+
+    places, said = {}, {}
+
+    def begin(name, *arguments):
+        process = stack.enter_context(start(*arguments))
+        stack.callback(process.kill)
+        said[name] = Listener(process)
+        return process
+
+    def camera(name, password):
+        login = ("--user", secret["user"], "--password", password)
+        return begin(
+            name,
+            *("camera", "pattern:motions?clips=1", "--port", camera_port, "--path", "cam", "-vv"),
+            *login,
+        )
+
+    def look(when):
+        for page in ("metrics", "healthz", "readyz"):
+            places[f"/{page} {when}"] = fetch(address.replace("/metrics", f"/{page}"))[1]
+        return Page(places[f"/metrics {when}"]), places[f"/readyz {when}"]
+
+    with ExitStack() as stack:
+        heard = stack.enter_context(hook())
+        first = camera("camera", secret["camera"])
+        (folder / "cloud.yaml").write_text(CLOUD_FILE.format(folder=folder))
+        far = begin("cloud", "cloud", "--config", folder / "cloud.yaml", "-vv")
+        url = re.search(r"wss://[^/ ]+", said["cloud"].wait_for("listening at"))[0]
+        text = DEVICE_FILE.format(
+            folder=folder, out=out, camera=camera_port, hook=heard.url, url=url, nobody=free_port()
+        )
+        (folder / "device.yaml").write_text(text)
+        (folder / "wrong.yaml").write_text(text.replace("grace_s: 20", "grace: 20"))
+        device = begin("device", "device", "--config", folder / "device.yaml", "-vv")
+        begin("check", "check", folder / "device.yaml")
+        begin("wrong file", "device", "--config", folder / "wrong.yaml")
+        address = re.search(r"http://\S+/metrics", said["device"].wait_for("metrics at"))[0]
+
+        until(lambda: look("at first")[0]("janus_clips_total", status="ok", ran="split") > 1)
+        for status in (503, 422, 200):
+            heard.status, count = status, len(heard.bodies)
+            until(lambda count=count: len(heard.bodies) > count + 1)
+        page, ready = look("with sinks that failed")
+        assert page("janus_sink_given_up_records_total", sink=heard.url) > 0
+        assert "sink mqtt://127.0.0.1:" in ready
+        first.kill()
+        until(lambda: "source door: reconnecting" in look("without a camera")[1])
+        camera("other camera", "another password")
+        until(lambda: "source door: failed" in look("with another password")[1])
+        places |= {f"command line of {each.args[2]}": command_line(each) for each in (device, far)}
+        for process in (device, far):
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+        assert (device.returncode, far.returncode) == (0, 0)
+        stack.close()
+        places |= {f"what the {name} said": each.all() for name, each in said.items()}
+    places |= files_below(out) | {"what the hook got": "".join(heard.bodies)}
+    assert not seen(secret, places)
+    assert {"records.jsonl", "records.db"} <= set(places)
+    assert any(place.startswith("broker/") and "door/0" in text for place, text in places.items())
+    assert "door: reconnecting" in places["what the device said"]
+    assert '"level": "debug"' in places["what the device said"]
+    assert "grace" in only_line(places["what the wrong file said"])
