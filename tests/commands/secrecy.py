@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TextIO
 from urllib.parse import quote, quote_plus
 
 
@@ -42,41 +41,6 @@ def files_below(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file()
     }
-
-
-class Listener:
-    """Takes in all that a process says, so that it never waits for a reader."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._lines: list[str] = []
-        self._more = threading.Condition()
-        pipes = [pipe for pipe in (process.stdout, process.stderr) if pipe is not None]
-        self._threads = [threading.Thread(target=self._listen, args=(pipe,)) for pipe in pipes]
-        for thread in self._threads:
-            thread.start()
-
-    def wait_for(self, text: str, timeout_s: float = 60) -> str:
-        """The line that holds `text`, once it is said."""
-
-        def found() -> str | None:
-            return next((line for line in self._lines if text in line), None)
-
-        with self._more:
-            line = self._more.wait_for(found, timeout_s)
-        assert line, f"never said {text!r}, but {self._lines}"
-        return line
-
-    def all(self) -> str:
-        """Everything, once the process has ended."""
-        for thread in self._threads:
-            thread.join()
-        return "".join(self._lines)
-
-    def _listen(self, pipe: TextIO) -> None:
-        for line in pipe:
-            with self._more:
-                self._lines.append(line)
-                self._more.notify_all()
 
 
 class Hook:

@@ -20,8 +20,8 @@ from commands.profiling.cache import write_profile
 from sources.writer import write_video
 from tests.commands.machines import profile_for
 from tests.commands.operations.pages import Page, fetch
-from tests.commands.processes import ENVIRONMENT, cloud, only_line, run, start
-from tests.commands.secrecy import Listener, command_line, files_below, hook, seen
+from tests.commands.processes import ENVIRONMENT, Listener, cloud, only_line, run, start
+from tests.commands.secrecy import command_line, files_below, hook, seen
 from tests.sources.live.cameras import free_port
 from tests.transport.certificates import Authority
 from transport.security.tokens import VARIABLE
