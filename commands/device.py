@@ -21,6 +21,9 @@ from sinks.registry import make_sink, parse_sink
 from sinks.runner import SinkRunner
 from sinks.settings import AnySink, ConsoleSettings, JsonlSettings
 from sinks.together import opened
+from sources.live.make import log_change
+from sources.live.source import LiveSource
+from sources.live.states import OnChange, SourceStatus
 from sources.registry import Wanted, open_sources
 from stages.capture import capture
 
@@ -67,11 +70,26 @@ def _sinks(request: DeviceRequest) -> list[SinkRunner]:
     return [make_sink(settings) for settings in chosen]
 
 
+def _telling(sinks: Sequence[SinkRunner]) -> OnChange:
+    """Logs how a camera fares, and tells the sinks that publish it; takes no time of the camera's thread."""
+
+    def change(status: SourceStatus, news: str | None) -> None:
+        log_change(status, news)
+        for sink in sinks:
+            sink.tell(status.source, status.state)
+
+    return change
+
+
 async def _run(setup: Setup, request: DeviceRequest, sinks: Sequence[SinkRunner]) -> Ledger | None:
     """Run to the end of the sources, or from a signal on to the end of what is under way; None where the
     grace was too short for that."""
     clock, model, settings = SystemClock(), setup.model, setup.settings
-    sources = open_sources(request.sources, geometry_of(model), model.clip_frames, clock)
+    change = _telling(sinks)
+    sources = open_sources(request.sources, geometry_of(model), model.clip_frames, clock, on_change=change)
+    for source in sources:
+        if isinstance(source, LiveSource):
+            change(source.status(), None)
     watch = DeviceWatch(sources, sinks, clock, settings.sla_ms)
     job = Job(
         inlets=[capture(source) for source in sources],

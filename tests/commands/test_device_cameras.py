@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import time
 
 import pytest
@@ -9,6 +10,8 @@ from typer.testing import CliRunner
 
 from main import app
 from tests.commands.processes import only_line, start
+from tests.sinks.broker import broker, listening
+from tests.sinks.server import off_the_loop, until
 from tests.sources.live.cameras import free_port, gst_camera, mjpeg_camera
 
 DEVICE = ("device", "--split", "13", "--output", "-")
@@ -94,3 +97,24 @@ def test_a_wrong_address_is_one_line_before_anything_starts(source, named):
     assert (result.exit_code, result.stdout) == (2, "")
     assert named in only_line(result.stderr)
     assert "hidden" not in result.stderr
+
+
+async def test_a_broker_hears_how_each_camera_fares_from_the_first_moment_to_the_last(
+    tmp_path, unused_tcp_port
+):
+    place = f"mqtt://127.0.0.1:{unused_tcp_port}/site#spool={tmp_path}"
+    async with broker(unused_tcp_port), listening(unused_tcp_port) as ear:
+        with mjpeg_camera(most=60) as yard, socket.create_server(("127.0.0.1", 0)) as mute:
+            gate = f"gate=http://127.0.0.1:{mute.getsockname()[1]}/cam"
+            process = start(*DEVICE, "--source", f"yard={yard}", "--source", gate, "--sink", place)
+            try:
+                await off_the_loop(process.stdout.readline)
+                await until(lambda: ear.said("site/yard/status").count(b"running") > 1)
+                await off_the_loop(stop, process)
+            finally:
+                process.kill()
+        await until(lambda: ear.said("site/available")[-1:] == [b"offline"])
+    yards, gates = ear.said("site/yard/status"), ear.said("site/gate/status")
+    told = yards.index(b"running")
+    assert yards[told : told + 3] == [b"running", b"reconnecting", b"running"]
+    assert (yards[-1], gates[0]) == (b"ended", b"connecting")
