@@ -95,6 +95,9 @@ async def _run(setup: Setup, request: DeviceRequest, sinks: Sequence[SinkRunner]
         inlets=[capture(source) for source in sources],
         sinks=sinks,
         live=True,
+        first_seq={
+            source.name: max((sink.next_seq(source.name) for sink in sinks), default=0) for source in sources
+        },
         on_record=watch.record,
         on_start=watch.begun,
     )

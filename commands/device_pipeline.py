@@ -67,12 +67,14 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one device run works on. `live` drops the oldest clips where replay makes sources wait."""
+    """What one device run works on. `live` drops the oldest clips where replay makes sources wait; sources
+    in `first_seq` number their clips from there on."""
 
     inlets: Sequence[AsyncGenerator[Captured, None]]
     sinks: Sequence[Sink]
     live: bool
     done: Mapping[str, float] = field(default_factory=dict)
+    first_seq: Mapping[str, int] = field(default_factory=dict)
     on_record: Callable[[Prediction], None] = lambda record: None
     on_start: Callable[[Running], None] = lambda running: None
 
@@ -130,7 +132,8 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
         client = await stack.enter_async_context(_client(setup, connect, situation, clock, live=job.live))
         choose = partial(setup.policy, rescue=job.live and client is not None)
         policy = CurrentPolicy(await codec_worker.run(choose, _profile(setup, client)))
-        batch = ClipBatch(clip_settings(settings, model), ledger, clock, settings.sla_ms, job.done)
+        clips = clip_settings(settings, model)
+        batch = ClipBatch(clips, ledger, clock, settings.sla_ms, job.done, first_seq=job.first_seq)
         live = Schedule(policy, situation, clock)
         schedule: Callable[[Clip], Awaitable[Planned]] = (
             live if job.live else ScheduleReplay(live, ledger, in_flight, clock, settings.sla_ms)

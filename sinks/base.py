@@ -21,3 +21,11 @@ class Announces(Protocol):
     """A sink that also publishes the state of each source; any thread may call."""
 
     def tell(self, source: str, state: str) -> None: ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A sink that holds the records of earlier runs: the number after a source's last clip in it, 0 if there
+    is none; to be asked once it is open."""
+
+    def next_seq(self, source: str) -> int: ...

@@ -58,6 +58,10 @@ class JsonlSink:
             self.close()
             raise
 
+    def next_seq(self, source: str) -> int:
+        """The number after the last clip of a source that the file held when it was opened."""
+        return self.written.next_seq.get(source, 0)
+
     def write(self, prediction: Prediction) -> None:
         """Write one record; raises SinkError, leaving whole lines only, when the system refuses."""
         if self._fd is None:

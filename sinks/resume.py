@@ -24,11 +24,13 @@ class DoneClip:
 @dataclass(slots=True)
 class Written:
     """Records found: `done` by clip_id (a later record of the same clip counts), the clip_ids found
-    more than once, the models that made them, and the bytes up to which the file is sound."""
+    more than once, the models that made them, the number after the last clip of each source, and the
+    bytes up to which the file is sound."""
 
     done: dict[str, DoneClip] = field(default_factory=dict)
     duplicates: set[str] = field(default_factory=set)
     models: set[str] = field(default_factory=set)
+    next_seq: dict[str, int] = field(default_factory=dict)
     sound_bytes: int = 0
 
 
@@ -84,11 +86,13 @@ def _take(written: Written, record: dict[str, Any], where: str) -> None:
         raise SinkError(f"{where} is of schema {record.get('schema')!r}, not {SCHEMA}; choose another output")
     try:
         clip_id, model = str(record["clip_id"]), str(record["model"])
+        source, seq = str(record["source"]), int(record["seq"])
         clip = DoneClip(float(record["start_s"]), Status(record["status"]))
     except (KeyError, TypeError, ValueError) as error:
         raise SinkError(f"{where} is not a record of a clip ({error!r}); choose another output") from error
     if clip_id in written.done:
         written.duplicates.add(clip_id)
     written.done[clip_id] = clip
+    written.next_seq[source] = max(seq + 1, written.next_seq.get(source, 0))
     if model:
         written.models.add(model)

@@ -9,7 +9,7 @@ from threading import Condition, Thread
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SinkError
 from pipeline.items import Prediction
-from sinks.base import Announces, Sink
+from sinks.base import Announces, Remembers, Sink
 from sinks.outage import Outage, SinkStatistics
 from sinks.record import to_line
 
@@ -86,6 +86,10 @@ class SinkRunner:
             self._queue.append(held)
             self._num_bytes += held.num_bytes
             self._changed.notify_all()
+
+    def next_seq(self, source: str) -> int:
+        """The number after the last clip of a source that earlier runs left in the sink; before any write."""
+        return self._sink.next_seq(source) if isinstance(self._sink, Remembers) else 0
 
     def tell(self, source: str, state: str) -> None:
         """Let the sink publish the state of a source, if it is one that does."""

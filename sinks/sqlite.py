@@ -25,6 +25,8 @@ CREATE TABLE predictions (
     record TEXT NOT NULL
 ) WITHOUT ROWID
 """
+INDEX = "CREATE INDEX IF NOT EXISTS predictions_of_source ON predictions (source, seq)"
+LAST = "SELECT max(seq) FROM predictions WHERE source = ?"
 INSERT = "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -56,6 +58,16 @@ class SqliteSink:
                 f"{self._path}: not a database of results, version {VERSION}; choose another file"
             ) from None
 
+    def next_seq(self, source: str) -> int:
+        """The number after the last clip of a source in the database; SinkError when it cannot be read."""
+        if self._connection is None:
+            raise SinkError(f"{self._path}: read before it was opened, or after it was closed")
+        try:
+            (last,) = self._connection.execute(LAST, (source,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        return 0 if last is None else int(last) + 1
+
     def write(self, prediction: Prediction) -> None:
         """Write one record; SinkError, with nothing written, when the database refuses."""
         if self._connection is None:
@@ -84,6 +96,7 @@ class SqliteSink:
             connection.execute(TABLE)
             connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute("COMMIT")
+        connection.execute(INDEX)
 
     def _failed(self, error: Exception) -> SinkError:
         why = error.strerror if isinstance(error, OSError) else str(error)

@@ -62,11 +62,16 @@ class ClipAssembler:
     The source's nominal rate, or the settings', lays a grid from the first frame on: slot v stands
     v / rate later. A slot takes the frame nearest in time, and does not wait for a later frame than
     a source of constant rate would need. Clip k takes slots k * hop + i * stride. Memory: the
-    frames that a clip may still take. `sla_ms` sets each clip's deadline.
+    frames that a clip may still take. `sla_ms` sets each clip's deadline; `first_seq` numbers the first.
     """
 
     def __init__(
-        self, source: str, settings: ClipSettings, rate: float | None = None, sla_ms: float | None = None
+        self,
+        source: str,
+        settings: ClipSettings,
+        rate: float | None = None,
+        sla_ms: float | None = None,
+        first_seq: int = 0,
     ) -> None:
         self._source = source
         self._settings = settings
@@ -75,7 +80,7 @@ class ClipAssembler:
         self._reach_s = frame_s / 2 + TICK_S
         self._gap_s = max(GAP_S, GAP_FRAMES * frame_s)
         self._sla_s = math.inf if sla_ms is None else sla_ms / 1000
-        self._seq = 0
+        self._seq = first_seq
         self._last: Frame | None = None
         self._begin(0.0)
 

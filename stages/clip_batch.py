@@ -18,15 +18,16 @@ SAME_TIME_S = 0.002
 @dataclass(slots=True)
 class _Batch:
     assembler: ClipAssembler
-    next_seq: int = 0
+    next_seq: int
 
 
 class ClipBatch:
     """Assembles each source's frames into clips by presentation time.
 
-    Clips that `done` names (clip id -> start_s, from an earlier run) are not made again. The error
-    that ends a source becomes one failed record with the sequence number after its last clip. A break
-    ends the clip that has begun: its frames are counted in `discarded`, by source, and owe no record.
+    Clips that `done` names (clip id -> start_s, from an earlier run) are not made again; a source in
+    `first_seq` counts from there on. The error that ends a source becomes one failed record with the
+    sequence number after its last clip. A break ends the clip that has begun: its frames are counted in
+    `discarded`, by source, and owe no record.
     """
 
     def __init__(
@@ -36,12 +37,15 @@ class ClipBatch:
         clock: Clock,
         sla_ms: float | None = None,
         done: Mapping[str, float] | None = None,
+        *,
+        first_seq: Mapping[str, int] | None = None,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._clock = clock
         self._sla_ms = sla_ms
         self._done = done or {}
+        self._first_seq = first_seq or {}
         self._batches: dict[str, _Batch] = {}
         self.discarded: Counter[str] = Counter()
 
@@ -55,8 +59,9 @@ class ClipBatch:
         """Take in one captured item; returns what became ready by it."""
         match item:
             case SourceStart():
-                assembler = ClipAssembler(item.source, self._settings, item.rate, self._sla_ms)
-                self._batches[item.source] = _Batch(assembler)
+                first = self._first_seq.get(item.source, 0)
+                assembler = ClipAssembler(item.source, self._settings, item.rate, self._sla_ms, first)
+                self._batches[item.source] = _Batch(assembler, first)
                 return []
             case Frame():
                 batch = self._batches[item.source]
@@ -72,7 +77,8 @@ class ClipBatch:
         clips = self._admit(batch, batch.assembler.finish()) if batch else []
         if end.error is None:
             return [*clips]
-        return [*clips, *self._fail(end.source, end.error, batch.next_seq if batch else 0)]
+        seq = batch.next_seq if batch else self._first_seq.get(end.source, 0)
+        return [*clips, *self._fail(end.source, end.error, seq)]
 
     def _admit(self, batch: _Batch, clips: list[Clip]) -> list[Clip]:
         admitted = []

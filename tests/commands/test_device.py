@@ -81,6 +81,19 @@ def test_records_go_to_every_sink_that_is_named_while_one_is_not_there(
     assert f"2 records stay in {spool}" in caplog.text
 
 
+def test_a_second_run_counts_on_where_any_of_its_sinks_went_up_to(tmp_path):
+    database, file, other = (tmp_path / name for name in ("results.db", "out.jsonl", "other.jsonl"))
+    for output in (file, None, file):
+        assert run_two_clips(output, f"sqlite:{database}") == 0
+    assert run_two_clips(None, str(other)) == 0
+    with sqlite3.connect(database) as connection:
+        (rows,) = zip(*connection.execute("SELECT seq FROM predictions ORDER BY seq"), strict=True)
+    assert rows == (0, 1, 2, 3, 4, 5)
+    for path, seqs in ((file, [0, 1, 4, 5]), (other, [0, 1])):
+        clips = [json.loads(line)["clip_id"] for line in path.read_text().splitlines()]
+        assert clips == [f"pattern/{seq:06d}" for seq in seqs]
+
+
 def test_standard_output_as_a_sink_leaves_the_terminal_to_it(capfd):
     assert run_two_clips(None, "-") == 0
     assert [json.loads(line)["seq"] for line in capfd.readouterr().out.splitlines()] == [0, 1]

@@ -195,3 +195,12 @@ def test_killed_and_resumed_the_file_holds_every_record_once(path: Path) -> None
     sink.close()
     assert len(sink.done) >= 150
     assert seqs(path) == list(range(len(sink.done)))
+
+
+def test_a_file_tells_where_each_source_went_up_to_and_a_new_one_that_none_has_begun(path: Path) -> None:
+    write(JsonlSink(path), 0, 1, 5)
+    for resume, number in ((True, 6), (False, 0)):
+        sink = JsonlSink(path, resume=resume, overwrite=not resume)
+        sink.open()
+        assert (sink.next_seq("abseiling"), sink.next_seq("door")) == (number, 0)
+        sink.close()

@@ -26,7 +26,14 @@ def test_whole_records_are_all_found() -> None:
     assert written.done["abseiling/000002"] == DoneClip(5.12, Status.OK)
     assert written.models == {"vit_tiny_patch16_224@1f2e3d4c"}
     assert written.sound_bytes == len(WHOLE)
+    assert written.next_seq == {"abseiling": 5}
     assert not written.duplicates
+
+
+@given(st.permutations(LINES), st.permutations(range(3)))
+def test_each_source_is_counted_up_to_its_last_whatever_the_order(lines, others) -> None:
+    doors = [to_line(replace(numbered(seq), source="door", clip_id=f"door/{seq:06d}")) for seq in others]
+    assert read(b"".join([*lines, *doors])).next_seq == {"abseiling": 5, "door": 3}
 
 
 @given(st.integers(0, len(WHOLE)))

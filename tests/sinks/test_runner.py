@@ -197,3 +197,10 @@ def test_states_reach_a_sink_that_announces_them_and_no_other():
     sink.tell = lambda *what: told.append(what)
     runner_for(sink).tell("door", "stalled")
     assert told == [("door", "stalled")]
+
+
+def test_only_a_sink_that_remembers_knows_of_earlier_runs():
+    sink = FlakySink()
+    assert runner_for(sink).next_seq("door") == 0
+    sink.next_seq = {"door": 7}.get
+    assert runner_for(sink).next_seq("door") == 7

@@ -10,7 +10,7 @@ from pipeline.items import Status
 from sinks.outage import Outage
 from sinks.record import to_record
 from sinks.runner import SinkRunner
-from sinks.sqlite import SqliteSink
+from sinks.sqlite import LAST, SqliteSink
 from tests.sinks.samples import DOCUMENTED, numbered
 
 
@@ -137,3 +137,28 @@ def test_a_full_disk_loses_nothing_and_breaks_nothing(path):
     sink.write(numbered(written))
     sink.close()
     assert rows(path, "seq") == [(seq,) for seq in range(written + 1)]
+
+
+def test_a_database_tells_where_each_source_went_up_to_beyond_a_million_without_reading_all_of_it(path):
+    write(path, *map(numbered, (0, 999_999, 1_000_000)))
+    sink = SqliteSink(path)
+    with pytest.raises(SinkError, match="read before it was opened"):
+        sink.next_seq("abseiling")
+    sink.open()
+    assert (sink.next_seq("abseiling"), sink.next_seq("door")) == (1_000_001, 0)
+    (plan,) = sink._connection.execute(f"EXPLAIN QUERY PLAN {LAST}", ("abseiling",)).fetchall()
+    assert "USING COVERING INDEX" in plan[-1]
+    sink.close()
+
+
+def test_a_database_without_the_index_gets_it(path):
+    write(path, numbered(4))
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP INDEX predictions_of_source")
+    sink = SqliteSink(path)
+    sink.open()
+    assert sink.next_seq("abseiling") == 5
+    assert sink._connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'index'").fetchone() == (
+        1,
+    )
+    sink.close()

@@ -277,3 +277,14 @@ def test_an_end_behind_a_cut_leaves_nothing_to_make(count: int) -> None:
     assert assembler.finish() == []
     assert assembler.finish() == []
     assert len(clips) == count // 16
+
+
+@given(first=st.integers(0, 2_000_000), count=st.integers(0, 30))
+def test_clips_are_numbered_on_from_the_first(first: int, count: int) -> None:
+    clips, others = (
+        assemble(steady(count, 25.0), ClipAssembler("cam", ClipSettings(4, hop=3), 25.0, first_seq=seq))
+        for seq in (0, first)
+    )
+    assert [clip.seq for clip in others] == [clip.seq + first for clip in clips]
+    assert [clip.clip_id for clip in others] == [f"cam/{clip.seq + first:06d}" for clip in clips]
+    assert [clip.start_s for clip in others] == [clip.start_s for clip in clips]

@@ -89,3 +89,11 @@ async def test_a_break_ends_the_clip_that_has_begun_and_owes_no_record_for_it():
     assert [clip.seq for clip in clips] == [0, 1, 2]
     assert stage.discarded == {"cam": 2}
     assert ledger.admitted == 3
+
+
+async def test_a_source_counts_on_from_where_it_was_told_also_where_it_breaks():
+    stage = ClipBatch(ClipSettings(4), Ledger(), ManualClock(500.0), first_seq={"cam": 7, "gone": 3})
+    items = [*captured("cam", 8, error="breaks"), *captured("new", 4), SourceEnd("gone", "no such file")]
+    outcomes = [outcome async for outcome in stage.run(await channel_of(*items))]
+    numbers = ["cam/000007", "cam/000008", "cam/000009", "new/000000", "gone/000003"]
+    assert [outcome.clip_id for outcome in outcomes] == numbers
