@@ -1,6 +1,8 @@
 """All tests share one cache, processes that they start included, and nobody's own is touched."""
 
 import os
+import sys
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -18,3 +20,13 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = TemporaryDirectory(prefix="janus-tests-")
     config.add_cleanup(folder.cleanup)
     os.environ["XDG_CACHE_HOME"] = folder.name
+    if sys.dont_write_bytecode:
+        keep_bytecode(config.rootpath / ".pytest_cache" / "bytecode")
+
+
+def keep_bytecode(folder: Path) -> None:
+    """Compile modules into `folder`, in workers and in processes that they start too: where nothing is kept,
+    every process that imports torch compiles all of it, which takes as long as all else that it does."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(folder)
+    sys.dont_write_bytecode = False
