@@ -1,10 +1,11 @@
-"""A device and a cloud in one process, over memory links that a test can cut."""
+"""A device and a cloud in one process, over memory links that a test can cut, or over a port."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.from_thread import start_blocking_portal
 
 from commands.cloud import Reception, open_reception
 from commands.device_pipeline import Job, run_device
@@ -20,6 +21,7 @@ from stages.capture import capture
 from tests.commands.machines import profile_for
 from transport.connection import Connection
 from transport.memory import MemoryConnection, memory_link
+from transport.serving import serve
 
 
 class ListSink:
@@ -78,6 +80,23 @@ async def wire_to_cloud(
             reception._welcome = reception._welcome.model_copy(update={"profile": claimed})
         yield Wire(reception, tasks)
         tasks.cancel_scope.cancel()
+
+
+@contextmanager
+def cloud_here(model: SplitViT, **settings: object) -> Iterator[str]:
+    """The URL of a cloud in a thread of this process."""
+    cloud = CloudSettings(**settings)
+
+    @asynccontextmanager
+    async def served() -> AsyncIterator[str]:
+        async with (
+            open_reception(cloud, model, SystemClock(), profile_for(model)) as reception,
+            serve("127.0.0.1", 0, reception.meet, max_message_bytes=cloud.max_message_bytes) as address,
+        ):
+            yield address.url
+
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(served()) as url:
+        yield url
 
 
 def setup_for(

@@ -8,10 +8,12 @@ from commands import evaluate
 from commands.evaluation.timing import forward_ms
 from commands.profiling.rounds import Rounds
 from main import app
+from models import create_model
 from scheduling.levels import parse_levels
 from sources.motions import motion_sequence
 from sources.writer import write_video
-from tests.commands.processes import cloud, only_line
+from tests.commands.link import cloud_here
+from tests.commands.processes import only_line
 
 DATA = ("--threads", 1, "--data", "pattern:motions?seed=6&clips=8")
 SMALL = (*DATA, "--prunings", "uniform:6", "--codecs", "jpeg:60,int8+zstd")
@@ -75,10 +77,10 @@ def best_classes(line):
     return answer["name"], [ids[0] for ids in answer["best"]]
 
 
-def test_through_a_cloud_it_says_the_same(tmp_path):
+def test_through_a_cloud_it_says_the_same(model, tmp_path):
     here, there = tmp_path / "here.jsonl", tmp_path / "there.jsonl"
     assert run(*SMALL, "--output", here).exit_code == 0
-    with cloud() as (_, url):
+    with cloud_here(model) as url:
         result = run(*SMALL, "--output", there, "--cloud", url)
     assert result.exit_code == 0, result.output
     best = [sorted(map(best_classes, path.read_text().splitlines()[1:])) for path in (here, there)]
@@ -93,7 +95,7 @@ def test_in_another_number_format_agreement_is_with_float32_here_and_through_a_c
         path = tmp_path / f"{dtype}.jsonl"
         assert run(*ways, "--dtype", dtype, "--output", path).exit_code == 0
         found.append(sorted(references(path)))
-    with cloud("--dtype", "int8") as (_, url):
+    with cloud_here(create_model("motions", dtype="int8")) as url:
         path = tmp_path / "cloud.jsonl"
         assert run(*ways, "--dtype", "int8", "--output", path, "--cloud", url).exit_code == 0
         found.append(sorted(references(path)))

@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from commands.logs import FIELDS, JsonFormatter, Stderr, TextFormatter, json_line
 from commands.runtime import announce, complain, say, set_up_logging
+from main import app
 from sources.live.make import log_change
 from sources.live.states import SourceStates
-from tests.commands.processes import ENVIRONMENT, run, start
+from tests.commands.processes import ENVIRONMENT, start
 from tests.commands.test_runtime import logging_of_a_new_process
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -184,11 +186,12 @@ def _device_lines(config):
 
 
 @pytest.mark.parametrize(
-    "verb", [("cloud", "--port", 0), ("device", "--source", "missing.mp4", "--device-only")]
+    "verb", [("cloud", "--port", "0"), ("device", "--source", "missing.mp4", "--device-only")]
 )
+@pytest.mark.usefixtures("style")
 def test_what_is_wrong_is_one_object(verb):
     arguments = (*verb, "--log", "json", *(("--model", "motion") if verb[0] == "cloud" else ()))
-    status, out, error = run(*arguments)
-    assert (status, "listening" in out) == (2, False)
-    (line,) = lines(error)
+    result = CliRunner().invoke(app, arguments)
+    assert (result.exit_code, "listening" in result.stdout) == (2, False)
+    (line,) = lines(result.stderr)
     assert (line["level"], line["logger"]) == ("error", "janus")

@@ -3,17 +3,22 @@ import random
 import signal
 import socket
 import time
+from functools import partial
 
 import pytest
 from typer.testing import CliRunner
 
+from commands import device_pipeline
 from commands.demo import _sample_frames as sample_frames
 from commands.profiling.cache import write_profile
 from main import app
+from models import create_model
 from sources.writer import write_video
+from tests.commands.link import cloud_here
 from tests.commands.machines import profile_for
-from tests.commands.processes import cloud, only_line, run, start
+from tests.commands.processes import cloud, only_line, start
 from tests.data import shared_data
+from transport.websocket import dial
 
 CLIPS = 16
 PLAN = ("--split", 4)
@@ -34,17 +39,20 @@ def videos(tmp_path_factory):
 def unbroken(videos, tmp_path_factory):
     """The records of a run that nothing disturbed, all on the device."""
     output = tmp_path_factory.mktemp("unbroken") / "out.jsonl"
-    status, _, error = run("replay", videos, "--output", output, "--device-only")
-    assert status == 0, error
+    assert replay(videos, "--output", output, "--device-only").exit_code == 0
     return records_in(output)
 
 
 @pytest.fixture(scope="module")
-def profile(model, tmp_path_factory):
-    """A file with the profile of a machine of 1 ms a layer."""
-    path = tmp_path_factory.mktemp("profile") / "profile.json"
-    write_profile(profile_for(model), path)
-    return path
+def url():
+    """Of a cloud process that serves one device after the other."""
+    with cloud() as (_, url):
+        yield url
+
+
+def replay(*arguments):
+    """A replay in this process; others are processes of their own, where it is that which is tested."""
+    return CliRunner().invoke(app, ["replay", *map(str, arguments)])
 
 
 def records_in(path):
@@ -65,67 +73,52 @@ def test_every_clip_has_one_record_and_a_short_video_is_padded_and_marked(unbrok
 
 
 @pytest.mark.parametrize("split", [0, 12])
-def test_two_processes_answer_as_one(videos, unbroken, tmp_path, split):
-    codec = "raw" if split == 0 else "float32"
-    with cloud() as (_, url):
-        output = tmp_path / "out.jsonl"
-        status, _, error = run(
-            "replay",
-            videos,
-            "--cloud",
-            url,
-            "--output",
-            output,
-            "--split",
-            split,
-            "--codec",
-            codec,
-            "--strict",
-        )
-    assert status == 0, error
+def test_two_processes_answer_as_one(videos, unbroken, url, tmp_path, split):
+    output = tmp_path / "out.jsonl"
+    plan = ("--split", split, "--codec", "raw" if split == 0 else "float32")
+    result = replay(videos, "--cloud", url, "--output", output, "--strict", *plan)
+    assert result.exit_code == 0, result.output
     assert answers(records_in(output)) == answers(unbroken)
 
 
-def test_a_scheduler_answers_as_a_fixed_plan_and_can_be_asked_why(videos, unbroken, tmp_path):
+def test_a_scheduler_answers_as_a_fixed_plan_and_can_be_asked_why(videos, unbroken, url, tmp_path):
     output = tmp_path / "out.jsonl"
-    with cloud() as (_, url):
-        chosen = ("--policy", "janus+", "--codecs", "raw,float32", "--in-flight", 2, "--sla-ms", 60_000)
-        status, _, error = run("replay", videos, "--cloud", url, "--output", output, "--strict", *chosen)
-    assert status == 0, error
+    chosen = ("--policy", "janus+", "--codecs", "raw,float32", "--in-flight", 2, "--sla-ms", 60_000)
+    result = replay(videos, "--cloud", url, "--output", output, "--strict", *chosen)
+    assert result.exit_code == 0, result.output
     records = records_in(output)
     assert answers(records) == answers(unbroken)
     assert all(record["expected_ms"] > 0 and record["link"]["mbps"] > 0 for record in records)
-    status, out, error = run("explain", output, "long/000003")
-    assert (status, error) == (0, "")
-    assert "chosen by janus+: the fastest at the best level" in out
+    result = CliRunner().invoke(app, ["explain", str(output), "long/000003"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "chosen by janus+: the fastest at the best level" in result.stdout
 
 
-def test_a_replay_on_the_device_alone_takes_its_profile_from_a_file(videos, unbroken, profile, tmp_path):
+def test_a_replay_on_the_device_alone_takes_its_profile_from_a_file(videos, unbroken, model, tmp_path):
     output = tmp_path / "out.jsonl"
-    policy = ("--policy", "device-only", "--profile", profile, "--sla-ms", 60_000)
-    status, _, error = run("replay", videos, "--output", output, *policy)
-    assert status == 0, error
+    write_profile(profile_for(model), tmp_path / "profile.json")
+    policy = ("--policy", "device-only", "--profile", tmp_path / "profile.json", "--sla-ms", 60_000)
+    result = replay(videos, "--output", output, *policy)
+    assert result.exit_code == 0, result.output
     records = records_in(output)
     assert sorted(r["clip_id"] for r in records) == sorted(r["clip_id"] for r in unbroken)
     assert {r["plan"]["ran"] for r in records} == {"device"}
     assert {tuple(r["expected_parts_ms"]) for r in records} == {("wait", "head")}
 
 
-def test_kill_9_and_resume_give_every_clip_once(videos, unbroken, tmp_path):
+def test_kill_9_and_resume_give_every_clip_once(videos, unbroken, url, tmp_path):
     output = tmp_path / "out.jsonl"
     rng = random.Random(1)
-    with cloud() as (_, url):
-        command = ("replay", videos, "--cloud", url, "--output", output, "--resume", "--split", 4)
-        for _ in range(3):
-            process = start(*command)
-            wait_for_lines(output, process, rng.randrange(1, 8))
-            time.sleep(rng.random() * 0.02)
-            process.kill()
-            process.communicate()
-            with output.open("a") as file:
-                file.write('{"schema": 1, "clip_id": "long/0000')
-        status, _, error = run(*command)
-    assert status == 0, error
+    command = (videos, "--cloud", url, "--output", output, "--resume", "--split", 4)
+    for _ in range(2):
+        process = start("replay", *command)
+        wait_for_lines(output, process, rng.randrange(1, 8))
+        time.sleep(rng.random() * 0.02)
+        process.kill()
+        process.communicate()
+        with output.open("a") as file:
+            file.write('{"schema": 1, "clip_id": "long/0000')
+    assert replay(*command).exit_code == 0
     assert [a[:2] for a in answers(records_in(output))] == [a[:2] for a in answers(unbroken)]
 
 
@@ -150,13 +143,12 @@ def test_kill_9_of_the_cloud_loses_nothing_when_it_comes_back(videos, unbroken, 
     assert [a[:2] for a in answers(records_in(output))] == [a[:2] for a in answers(unbroken)]
 
 
-def test_ctrl_c_leaves_whole_lines_and_status_130(videos, tmp_path):
+def test_ctrl_c_leaves_whole_lines_and_status_130(videos, url, tmp_path):
     output = tmp_path / "out.jsonl"
-    with cloud() as (_, url):
-        process = start("replay", videos, "--cloud", url, "--output", output, "--split", 4)
-        wait_for_lines(output, process, 1)
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=30)
+    process = start("replay", videos, "--cloud", url, "--output", output, "--split", 4)
+    wait_for_lines(output, process, 1)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "--resume" in only_line(error)
     assert all(record["status"] == "ok" for record in records_in(output))
@@ -165,42 +157,40 @@ def test_ctrl_c_leaves_whole_lines_and_status_130(videos, tmp_path):
 def test_a_video_that_breaks_gives_what_decodes_and_one_failed_record(tmp_path):
     broken = shared_data("videos", "odd", "corrupted.mp4")
     output = tmp_path / "out.jsonl"
-    status, _, error = run("replay", broken, "--output", output, "--device-only")
+    result = replay(broken, "--output", output, "--device-only")
     records = records_in(output)
-    assert status == 1
-    assert "failed" in only_line(error)
+    assert result.exit_code == 1
+    assert "failed" in only_line(result.stderr)
     assert [r["status"] for r in records] == ["ok", "ok", "ok", "ok", "failed"]
     assert "corrupted.mp4" in records[-1]["reason"]
 
 
-def test_a_cloud_with_other_weights_is_refused(videos, profile, tmp_path):
-    with cloud("--weights", "random", "--profile", profile) as (_, url):
-        status, _, error = run("replay", videos, "--cloud", url, "--output", tmp_path / "o", "--split", 4)
-    assert status == 2
-    assert "weights of motions differ" in only_line(error)
+def test_a_cloud_with_other_weights_is_refused(videos, tmp_path):
+    with cloud_here(create_model("motions", weights="random")) as url:
+        result = replay(videos, "--cloud", url, "--output", tmp_path / "o", *PLAN)
+    assert result.exit_code == 2
+    assert "weights of motions differ" in only_line(result.stderr)
 
 
-def test_a_message_over_the_limit_is_one_line(videos, tmp_path):
-    with cloud("--max-message-mb", 0.02) as (_, url):
-        status, _, error = run(
-            "replay", videos, "--cloud", url, "--output", tmp_path / "o", "--split", 4, "--codec", "float32"
-        )
-    assert status == 2
-    assert "over the agreed limit of 20000 bytes" in only_line(error)
+def test_a_message_over_the_limit_is_one_line(videos, model, tmp_path):
+    with cloud_here(model, max_message_bytes=20_000) as url:
+        result = replay(videos, "--cloud", url, "--output", tmp_path / "o", *PLAN, "--codec", "float32")
+    assert result.exit_code == 2
+    assert "over the agreed limit of 20000 bytes" in only_line(result.stderr)
 
 
-def test_a_port_that_is_no_cloud_is_one_line(videos, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as silent, socket.create_server(("127.0.0.1", 0)) as gone:
-        ports = [server.getsockname()[1] for server in (silent, gone)]
-        gone.close()
-        runs = [
-            start("replay", videos, "--cloud", f"ws://127.0.0.1:{port}", "-o", tmp_path / str(port), *PLAN)
-            for port in ports
-        ]
-        errors = [process.communicate(timeout=60)[1] for process in runs]
-    for port, process, error in zip(ports, runs, errors, strict=True):
-        assert process.returncode == 2
-        assert f"127.0.0.1:{port}" in only_line(error)
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_port_that_is_no_cloud_is_one_line(videos, tmp_path, listens, monkeypatch):
+    monkeypatch.setattr(device_pipeline, "dial", partial(dial, open_timeout_s=0.2))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        if not listens:
+            server.close()
+        (tmp_path / "hasty.yaml").write_text("link: {connect_s: 0.2, patience_s: 0}\n")
+        hasty = ("--config", tmp_path / "hasty.yaml", "--cloud", f"ws://127.0.0.1:{port}")
+        result = replay(videos, *hasty, "--output", tmp_path / "o", *PLAN)
+    assert result.exit_code == 2
+    assert f"127.0.0.1:{port}" in only_line(result.stderr)
 
 
 WRONG = {

@@ -15,19 +15,29 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from commands.profiling.cache import write_profile
+from main import app
 from sources.writer import write_video
 from tests.commands.machines import profile_for
 from tests.commands.operations.pages import Page, fetch
 from tests.commands.processes import ENVIRONMENT, Listener, cloud, only_line, run, start
 from tests.commands.secrecy import command_line, files_below, hook, seen
+from tests.commands.test_runtime import logging_of_a_new_process
 from tests.sources.live.cameras import free_port
 from tests.transport.certificates import Authority
 from transport.security.tokens import VARIABLE
 
 CLIPS = ("--source", "pattern:motions?clips=2&fps=60", "--split", 11, "-vv")
 pytestmark = pytest.mark.timeout(300)
+
+
+def run_here(*arguments):
+    """As `run`, in this process."""
+    with logging_of_a_new_process():
+        result = CliRunner().invoke(app, [*map(str, arguments)])
+    return result.exit_code, result.stdout, result.stderr
 
 
 @contextmanager
@@ -71,12 +81,12 @@ def test_a_token_lets_in_who_has_it_and_is_seen_nowhere(tmp_path, monkeypatch):
         with cloud("-vv", "--token-file", tmp_path / "right") as (process, url):
             told = [
                 run("device", *CLIPS, "--cloud", url, "--token-file", tmp_path / "right", "--output", output),
-                run("device", *CLIPS, "--cloud", url, "--token-file", tmp_path / "wrong"),
-                run("device", *CLIPS, "--cloud", url),
+                run_here("device", *CLIPS, "--cloud", url, "--token-file", tmp_path / "wrong"),
+                run_here("device", *CLIPS, "--cloud", url),
             ]
-            monkeypatch.setitem(ENVIRONMENT, VARIABLE, right)
-            told.append(run("device", *CLIPS, "--cloud", url))
-            monkeypatch.delitem(ENVIRONMENT, VARIABLE)
+            monkeypatch.setenv(VARIABLE, right)
+            told.append(run_here("device", *CLIPS, "--cloud", url))
+            monkeypatch.delenv(VARIABLE)
             process.terminate()
             cloud_said = process.communicate()
         sleeper.kill()
@@ -116,18 +126,18 @@ def test_devices_and_clouds_with_certificates_know_each_other_and_tell_others_wh
             (("--cloud", url, *shown[2:]), "is of a CA that this device does not know"),
             (("--cloud", url.replace("wss:", "ws:")), f"speaks TLS; dial {url}"),
         ):
-            status, _, error = run("device", *CLIPS, *arguments)
+            status, _, error = run_here("device", *CLIPS, *arguments)
             assert status == 2 and line in only_line(error)
         write_video(tmp_path / "clip.mp4", np.zeros((16, 64, 64, 3), np.uint8), 25)
         began = time.monotonic()
-        status, _, error = run(
+        status, _, error = run_here(
             "replay", tmp_path / "clip.mp4", "--cloud", url, "--output", "-", "--patience", 600
         )
         assert status == 2 and "is of a CA that this device does not know" in only_line(error)
         assert time.monotonic() - began < 60
-    status, out, error = run("cloud", "--port", 0, "--tls-cert", old.cert, "--tls-key", old.key)
+    status, out, error = run_here("cloud", "--port", 0, "--tls-cert", old.cert, "--tls-key", old.key)
     assert (status, out) == (2, "") and "old.pem: the certificate has expired" in only_line(error)
-    status, out, error = run("cloud", "--port", 0, "--host", "0.0.0.0")
+    status, out, error = run_here("cloud", "--port", 0, "--host", "0.0.0.0")
     assert (status, out) == (2, "") and "token_urlsafe(32)" in only_line(error)
 
 
