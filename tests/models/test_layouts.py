@@ -178,8 +178,8 @@ def test_real_videos_give_the_same_logits_from_both_layouts() -> None:
     models = [loaded(spec, given) for given in (state, hugging_face(state))]
     assert models[0].digest == models[1].digest
     folder = shared_data("videos", "actions")
-    with open_examples(folder) as examples:
-        assert len(examples) == 7
+    with open_examples(folder, limit=2) as examples:
+        assert len(examples) == 2
         for example in examples:
             shown = views(example, FrameGeometry(224, spec.crop_pct), spec.clip_frames, Protocol())
             first, second = (model(model.preprocess(shown)) for model in models)
