@@ -1,5 +1,6 @@
 """A camera as a source: its reading thread, and frames that go on over every connection."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,6 +13,8 @@ from sources.live.intake import Intake, SceneFrame
 from sources.live.mailbox import Mailbox
 from sources.live.reader import LivePicture
 from sources.live.states import SourceStates, SourceStatus
+
+log = logging.getLogger(__name__)
 
 # Two seconds of a fast camera: who is slower than that for longer is better off with the newest.
 MOST_WAITING = 64
@@ -146,7 +149,9 @@ class LiveSource:
                 self.name, f"gave up after {self._patience_s:g} s without a frame ({lost.reason})"
             )
         self._states.lost(now, lost.reason, lost.refused)
-        self._stop.wait(self._backoff.next_wait(lost.refused))
+        wait_s = self._backoff.next_wait(lost.refused)
+        log.info("%s: next attempt in %.2f s", self.name, wait_s, extra={"source": self.name})
+        self._stop.wait(wait_s)
 
     def _put(self, items: list[SceneFrame]) -> None:
         for item in items:

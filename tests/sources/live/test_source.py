@@ -1,3 +1,4 @@
+import logging
 import random
 import threading
 
@@ -154,6 +155,15 @@ def test_closing_the_frames_ends_the_reading_thread():
 def test_a_bug_reaches_whoever_takes_the_frames():
     with pytest.raises(ZeroDivisionError):
         list(Script([*steady(3), ZeroDivisionError("bug")]).source.frames())
+
+
+def test_each_wait_is_told_before_it_begins(caplog):
+    caplog.set_level(logging.INFO, "sources.live.source")
+    script = Script([LOST], [*steady(3)], waits=Waits(0.25, 0.25, 0.25))
+    waits = Backoff(random.Random(1), Waits(0.25, 0.25, 0.25))
+    list(script.source.frames())
+    told = [(record.getMessage(), record.source) for record in caplog.records]
+    assert told == [(f"cam: next attempt in {waits.next_wait():.2f} s", "cam")]
 
 
 def test_a_refusal_waits_longer_than_a_loss():
