@@ -144,7 +144,8 @@ class Rescue:
 
     async def _next_due(self) -> str | None:
         """The clip whose time has come; None after any change, so that it is looked at anew."""
-        due = self._timer.next_due(self._situation.device.factor, self._situation.backlog.longest_head_ms())
+        busy_ms = self._situation.backlog.longest_head_ms() * self._situation.unsteady.factor
+        due = self._timer.next_due(self._situation.slow_device, busy_ms)
         now = self._clock.now()
         if due is not None and due[1] <= now:
             return due[0]
@@ -165,7 +166,8 @@ class Rescue:
             tasks.cancel_scope.cancel()
 
     async def _finish(self, clip_id: str) -> Prediction | None:
-        way = self._timer.way(clip_id, self._clock.now(), self._situation.device.factor)
+        way = self._timer.way(clip_id, self._clock.now(), self._situation.slow_device)
+        expected_ms = 0.0 if way is None else way.ms * self._situation.device.factor
         kept = self._kept[clip_id]
         self._in_hand.add(clip_id)
         self._timer.forget(clip_id)
@@ -180,6 +182,7 @@ class Rescue:
             log.exception("clip %s: cannot be finished here", clip_id, extra={"clip": clip_id})
             self._drop(clip_id)
             return None if kept.sent else failed(kept.features, f"{type(error).__name__}: {error}")
+        self._situation.finished_here(expected_ms, record.latency_ms.get("rescue", 0.0))
         if kept.sent:
             self._withdraw(clip_id)
         self._situation.answered(clip_id, None, {}, self._clock.now())

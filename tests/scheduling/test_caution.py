@@ -36,6 +36,13 @@ def test_one_clip_that_was_stuck_changes_little_and_is_forgotten():
     assert after(*[600.0] * WINDOW, *[1.0] * WINDOW) == 1.0
 
 
+def test_who_has_no_second_chance_asks_for_more_than_nine_in_ten() -> None:
+    caution = Caution(quantile=0.95, most=4.0)
+    for ratio in (*[1.0] * 37, 3.0, 3.0, 9.0):
+        caution.add(100.0, 100.0 * ratio)
+    assert caution.factor == pytest.approx(3.0)
+
+
 def test_a_plan_without_an_expectation_teaches_nothing():
     caution = Caution()
     for _ in range(WINDOW):

@@ -141,6 +141,17 @@ def test_plans_that_are_overrun_make_the_next_ones_careful() -> None:
     assert situation.moment(99.0, 30.0).caution == pytest.approx(1.2)
 
 
+def test_a_device_that_is_unsteady_counts_as_slow_for_what_has_no_second_chance() -> None:
+    situation = Situation()
+    for seq in range(40):
+        situation.head_done("a", PLAN, 80.0 if seq % 10 else 200.0, 0.0)
+    assert situation.device.factor == pytest.approx(1.0)
+    assert situation.slow_device == pytest.approx(2.5)
+    for _ in range(40):
+        situation.finished_here(10.0, 50.0)
+    assert situation.slow_device == pytest.approx(4.0), "and never more than that"
+
+
 def test_a_machine_that_was_slow_once_is_asked_again() -> None:
     situation = Situation()
     for second in range(50):

@@ -29,6 +29,7 @@ class FakeHead:
 
     def __init__(self, broken=()):
         self.finished = []
+        self.takes_ms = 0.0
         self._broken = broken
 
     def finish(self, features, pruning):
@@ -36,7 +37,7 @@ class FakeHead:
         if clip.seq in self._broken:
             raise RuntimeError("out of memory")
         self.finished.append((clip.seq, pruning))
-        return Prediction.of(clip, Status.OK, ran=Ran.RESCUE)
+        return Prediction.of(clip, Status.OK, ran=Ran.RESCUE, latency_ms={"rescue": self.takes_ms})
 
 
 class Scene:
@@ -121,6 +122,29 @@ async def test_a_slow_device_begins_sooner_and_so_does_one_that_may_be_busy():
         assert made.records == []
         await made.turn(0.011)
         assert made.seqs == [0]
+
+
+async def test_a_device_that_is_now_and_then_slow_begins_sooner():
+    async with scene() as made:
+        for seq in range(20):
+            made.situation.head_done(f"{seq}", PLAN, 80.0 if seq % 3 else 240.0, 0.0)
+        factor, unsteady = made.situation.device.factor, made.situation.unsteady.factor
+        assert unsteady > 2.5 * factor
+        made.keep()
+        await made.turn(5.0 - 0.010 - FASTEST_S * factor * unsteady - 0.01)
+        assert made.records == []
+        await made.turn(0.011)
+        assert made.seqs == [0]
+
+
+async def test_how_long_a_finish_took_is_learnt_from():
+    async with scene() as made:
+        made.head.takes_ms = 3 * FASTEST_S * 1000
+        for seq in range(10):
+            made.keep(seq, deadline=made.clock.now() + 0.010 + FASTEST_S * 0.9)
+            await made.turn(0.001)
+        assert made.seqs == list(range(10))
+        assert made.situation.unsteady.factor == pytest.approx(3.0)
 
 
 async def test_a_lost_link_makes_the_device_finish_at_once_the_most_urgent_first():
