@@ -21,6 +21,7 @@ class Hook:
         self._path = path
         self._secrets = secrets
         self._kind: str | None = None
+        self._over = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
     async def open(self) -> None:
@@ -40,18 +41,20 @@ class Hook:
 
     async def suffer(self, kind: str, seconds: float) -> None:
         """Be gone, answer with an error, or be silent, for `seconds`."""
-        self._kind = kind
+        self._kind, self._over = kind, asyncio.Event()
         if kind == "gone":
             await self.close()
         await anyio.sleep(seconds)
         self._kind = None
+        self._over.set()
         if kind == "gone":
             await self.open()
 
     async def _take(self, request: web.Request) -> web.Response:
         body = await request.text()
         if self._kind == "silent":
-            await asyncio.Event().wait()
+            await self._over.wait()
+            return web.Response(status=ERROR)
         if self._kind is not None:
             return web.Response(status=ERROR)
         self.leaks += sum(secret in body for secret in self._secrets)

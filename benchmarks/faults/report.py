@@ -12,6 +12,7 @@ from benchmarks.faults.evidence import Evidence, Suffered
 from benchmarks.faults.schedule import CLOUD, LINK, SINK
 
 CAMERAS = "cameras"
+SAMPLES_APART = 10
 
 
 def figures_table(found: Sequence[Figure], title: str) -> Table:
@@ -42,6 +43,7 @@ def as_json(evidence: Evidence, found: Sequence[Figure]) -> dict[str, Any]:
         "figures": [asdict(figure) for figure in found],
         "faults": [asdict(fault) for fault in evidence.suffered],
         "returns": [asdict(each) for each in back],
+        "samples": [asdict(each) for each in evidence.samples[::SAMPLES_APART]],
         "late": [line.record | {"at": line.at} for line in evidence.lines if line.record["status"] == "late"],
     }
 

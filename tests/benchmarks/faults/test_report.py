@@ -45,4 +45,5 @@ def test_json_holds_the_figures_and_the_late_clips():
     assert text["good"] is False
     assert [each["seq"] for each in text["late"]] == [10]
     assert {each["name"]: each["found"] for each in text["figures"]}["exit status after SIGTERM"] == "0"
+    assert len(text["samples"]) == len(evidence.samples) / 10
     assert text["returns"][0]["seconds"] == 3.0
