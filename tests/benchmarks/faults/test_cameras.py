@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from benchmarks.faults.cameras import Host
+from benchmarks.faults.cameras import LATE_S, Host
 from benchmarks.faults.schedule import CAMERA_KINDS, PASSWORD
 from sources.camera import CameraSettings
 from sources.motions import motion_sequence
@@ -68,7 +68,7 @@ async def test_after_every_fault_it_answers_at_the_same_port(film, kind):
         await host.suffer(kind, LASTS_S, tasks)
         assert time.monotonic() - began >= LASTS_S
         assert host.camera.port == port
-        with anyio.fail_after(5):
+        with anyio.fail_after(LATE_S / 2):
             while await ask(port) != "RTSP/1.0 200 OK":  # noqa: ASYNC110  (the camera tells nobody)
                 await anyio.sleep(0.05)
 

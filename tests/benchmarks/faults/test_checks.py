@@ -87,7 +87,8 @@ def test_what_else_must_not_be_is_told(changed, name):
 @pytest.mark.parametrize("value", ["rss_mb", "threads", "files"])
 def test_what_grows_is_told_and_what_grows_in_the_warm_up_is_not(value):
     evidence = good_run()
-    evidence.samples = [replace(evidence.samples[0], at=50.0, **{value: 1}), *evidence.samples]
+    early = [replace(evidence.samples[0], at=float(second), **{value: 1}) for second in range(99)]
+    evidence.samples = [*early, *evidence.samples]
     assert bad(evidence) == []
     last = len(evidence.samples) - 50
     evidence.samples[last:] = [
@@ -127,6 +128,11 @@ def test_a_camera_that_never_left_or_never_came_is_told(changes):
     evidence = good_run()
     evidence.changes = [Change(at, "camera-1", state) for at, state in changes]
     assert "camera faults not felt, or without a return" in bad(evidence)
+
+
+def test_a_camera_that_came_and_went_again_while_the_fault_lasted_is_not_back_yet():
+    changes = [(200.1, "reconnecting"), (202.0, "running"), (203.0, "reconnecting"), (208.0, "running")]
+    assert back(changes).seconds == 3.0
 
 
 def test_a_return_after_the_next_fault_is_none():
