@@ -1,10 +1,10 @@
 """The cameras of a run, in a process of their own, which takes faults on its standard input.
 
-    python -m benchmarks.faults.cameras VIDEO...
+    python -m benchmarks.faults.cameras PORT VIDEO [PORT VIDEO]...
 
-The first line out holds the ports. A line in is {"camera": 0, "kind": "freeze", "for_s": 5}; when that fault
-is over it comes out again with "began" and "over", in Unix seconds. The end of the input ends the process.
-Who may watch stands in the environment.
+The first line out says that they play. A line in is {"camera": 0, "kind": "freeze", "for_s": 5}; when that
+fault is over it comes out again with "began" and "over", in Unix seconds. The end of the input ends the
+process. Who may watch stands in the environment.
 """
 
 import asyncio
@@ -108,17 +108,21 @@ async def _suffer(host: Host, order: dict[str, Any], tasks: TaskGroup) -> None:
     print(json.dumps(order | {"began": began, "over": time.time()}), flush=True)
 
 
-async def _serve(videos: list[str]) -> None:
+async def _serve(arguments: list[str]) -> None:
     user, password = os.environ[USER], os.environ[SECRET]
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         partial(asyncio.StreamReaderProtocol, reader), sys.stdin
     )
     async with anyio.create_task_group() as tasks:
-        hosts = [Host(CameraSettings(video, port=0, user=user, password=password)) for video in videos]
+        played = zip(arguments[::2], arguments[1::2], strict=True)
+        hosts = [
+            Host(CameraSettings(video, port=int(port), user=user, password=password))
+            for port, video in played
+        ]
         for host in hosts:
             await host.open(tasks)
-        print(json.dumps([host.camera.port for host in hosts]), flush=True)
+        print("playing", flush=True)
         while line := await reader.readline():
             order = json.loads(line)
             tasks.start_soon(_suffer, hosts[order["camera"]], order, tasks)

@@ -14,8 +14,8 @@ TAKES_BYTES = 16 << 20
 class Hook:
     """A web server at a `port` that stays the same; `arrived` counts the records of each clip."""
 
-    def __init__(self, path: str, secrets: tuple[str, ...] = ()) -> None:
-        self.port = 0
+    def __init__(self, port: int, path: str, secrets: tuple[str, ...] = ()) -> None:
+        self.port = port
         self.arrived: Counter[str] = Counter()
         self.leaks = 0
         self._path = path

@@ -41,8 +41,8 @@ class Gate:
 class FaultyLink:
     """An emulated link to `to_port` of this machine, at a `port` that stays the same when it is cut."""
 
-    def __init__(self, to_port: int) -> None:
-        self.port = 0
+    def __init__(self, port: int, to_port: int) -> None:
+        self.port = port
         self._to_port = to_port
         self._gate = Gate(SystemClock())
         self._leave = anyio.Event()

@@ -2,11 +2,14 @@
 
 import os
 import re
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -18,6 +21,18 @@ MAIN = ROOT / "main.py"
 LOOK_S = 0.05
 SPEAKS_WITHIN_S = 120.0
 GRACE_S = 20.0
+OWN_PORTS = range(20_000, 32_000)
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports of this machine that nobody has, below those that the kernel hands out: while who
+    listens there is gone, nobody else gets them."""
+    found: list[int] = []
+    while len(found) < count:
+        port = secrets.choice(OWN_PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found += [port] if port not in found else []
+    return found
 
 
 class Process:

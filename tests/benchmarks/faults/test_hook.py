@@ -11,7 +11,7 @@ RECORDS = [{"clip_id": "door/0"}, {"clip_id": "door/1"}]
 
 @asynccontextmanager
 async def hooked():
-    hook = Hook("/records", ("hidden",))
+    hook = Hook(0, "/records", ("hidden",))
     await hook.open()
     timeout = aiohttp.ClientTimeout(total=0.2)
     try:

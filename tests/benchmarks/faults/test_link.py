@@ -42,7 +42,7 @@ async def linked():
     listener = await anyio.create_tcp_listener(local_host=HERE)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, echo)
-        link = FaultyLink(listener.extra(anyio.abc.SocketAttribute.local_port))
+        link = FaultyLink(0, listener.extra(anyio.abc.SocketAttribute.local_port))
         await link.open(tasks)
         with anyio.fail_after(20):
             yield link, tasks

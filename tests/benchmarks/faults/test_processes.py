@@ -1,9 +1,10 @@
 import os
 import time
+from pathlib import Path
 
 import pytest
 
-from benchmarks.faults.processes import Process
+from benchmarks.faults.processes import Process, free_ports
 from pipeline.errors import JanusError
 
 SAYS_AND_WAITS = "import sys, time; print('ready', len(sys.argv), flush=True); time.sleep(60)"
@@ -45,6 +46,13 @@ async def test_a_killed_one_is_gone(made):
     process = made(SAYS_AND_WAITS)
     await process.kill()
     assert process.status == -9
+
+
+def test_free_ports_differ_and_are_not_of_those_that_the_kernel_hands_out():
+    ports = free_ports(20)
+    assert len(set(ports)) == 20
+    least = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert all(1024 < port < least for port in ports)
 
 
 async def test_it_reads_what_it_is_told(made):
