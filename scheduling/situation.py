@@ -1,19 +1,16 @@
 """All that the device knows while it runs, gathered for the next decision."""
 
 from dataclasses import dataclass, field
-from functools import partial
 
 from pipeline.items import Moment, Plan
 from scheduling.backlog import Backlog
-from scheduling.caution import Caution
+from scheduling.caution import Caution, Overrun
 from scheduling.correction import Correction
 from scheduling.link import LinkEstimate, LinkTracker
 
 MS = 1000.0
 UPLOADS_REMEMBERED = 1024
 CONFIRMED_S = 3.0
-# A clip that is finished at the last moment has no second chance: nineteen in twenty have to be in time.
-LAST_MOMENT_QUANTILE, LAST_MOMENT_MOST = 0.95, 4.0
 
 
 @dataclass(slots=True)
@@ -29,7 +26,7 @@ class Situation:
     device: Correction = field(default_factory=Correction)
     cloud: Correction = field(default_factory=Correction)
     caution: Caution = field(default_factory=Caution)
-    unsteady: Caution = field(default_factory=partial(Caution, LAST_MOMENT_QUANTILE, LAST_MOMENT_MOST))
+    overrun: Overrun = field(default_factory=Overrun)
     sizes: dict[str, Correction] = field(default_factory=dict)
     _heard: dict[str, float] = field(default_factory=dict)
     _planned: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -67,17 +64,12 @@ class Situation:
         self.backlog.head_done(clip_id, now)
         if head_ms > 0:
             self._heard["head"] = now
-            self.unsteady.add(plan.expected_ms.get("head", 0.0), head_ms)
+            self.overrun.add(plan.expected_ms.get("head", 0.0), head_ms)
         _learn(self.device, plan, "head", head_ms)
 
     def finished_here(self, expected_ms: float, measured_ms: float) -> None:
         """The device has run the rest of a clip that had left."""
-        self.unsteady.add(expected_ms, measured_ms)
-
-    @property
-    def slow_device(self) -> float:
-        """How much slower than its profile the device may be for one clip: one in twenty takes longer."""
-        return self.device.factor * self.unsteady.factor
+        self.overrun.add(expected_ms, measured_ms)
 
     def encoded(self, plan: Plan, num_bytes: int) -> float:
         """A clip's payload came to `num_bytes`; the factor by which this codec's profile is off now."""

@@ -18,6 +18,7 @@ from transport.signal import Signal
 
 log = logging.getLogger(__name__)
 
+MS = 1000.0
 MOST_BYTES = 256 * 2**20
 
 
@@ -144,8 +145,8 @@ class Rescue:
 
     async def _next_due(self) -> str | None:
         """The clip whose time has come; None after any change, so that it is looked at anew."""
-        busy_ms = self._situation.backlog.longest_head_ms() * self._situation.unsteady.factor
-        due = self._timer.next_due(self._situation.slow_device, busy_ms)
+        ahead_ms = self._situation.backlog.longest_head_ms() + self._situation.overrun.ms
+        due = self._timer.next_due(self._situation.device.factor, ahead_ms)
         now = self._clock.now()
         if due is not None and due[1] <= now:
             return due[0]
@@ -166,8 +167,9 @@ class Rescue:
             tasks.cancel_scope.cancel()
 
     async def _finish(self, clip_id: str) -> Prediction | None:
-        way = self._timer.way(clip_id, self._clock.now(), self._situation.slow_device)
-        expected_ms = 0.0 if way is None else way.ms * self._situation.device.factor
+        factor = self._situation.device.factor
+        way = self._timer.way(clip_id, self._clock.now() + self._situation.overrun.ms / MS, factor)
+        expected_ms = 0.0 if way is None else way.ms * factor
         kept = self._kept[clip_id]
         self._in_hand.add(clip_id)
         self._timer.forget(clip_id)

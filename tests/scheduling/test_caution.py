@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduling.caution import FEWEST, MOST, WINDOW, Caution
+from scheduling.caution import FEWEST, MOST, MOST_OVERRUN_MS, WINDOW, Caution, Overrun
 
 times_ms = st.floats(0.01, 1e7)
 
@@ -36,13 +36,6 @@ def test_one_clip_that_was_stuck_changes_little_and_is_forgotten():
     assert after(*[600.0] * WINDOW, *[1.0] * WINDOW) == 1.0
 
 
-def test_who_has_no_second_chance_asks_for_more_than_nine_in_ten() -> None:
-    caution = Caution(quantile=0.95, most=4.0)
-    for ratio in (*[1.0] * 37, 3.0, 3.0, 9.0):
-        caution.add(100.0, 100.0 * ratio)
-    assert caution.factor == pytest.approx(3.0)
-
-
 def test_a_plan_without_an_expectation_teaches_nothing():
     caution = Caution()
     for _ in range(WINDOW):
@@ -56,3 +49,33 @@ def test_it_stays_within_its_bounds(clips):
     for expected_ms, measured_ms in clips:
         caution.add(expected_ms, measured_ms)
         assert 1.0 <= caution.factor <= MOST
+
+
+def beyond(*milliseconds):
+    overrun = Overrun()
+    for each in milliseconds:
+        overrun.add(100.0, 100.0 + each)
+    return overrun.ms
+
+
+def test_without_experience_nothing_is_begun_sooner():
+    assert beyond() == beyond(*[50.0] * (FEWEST - 1)) == 0.0
+    assert beyond(*[50.0] * FEWEST) == pytest.approx(50.0)
+
+
+def test_nineteen_pieces_of_work_in_twenty_would_have_been_in_time():
+    assert beyond(*[0.0] * (WINDOW - 3), *[70.0] * 3) == pytest.approx(70.0)
+    assert beyond(*[0.0] * (WINDOW - 1), 150.0) == 0.0
+
+
+@given(st.lists(st.floats(-100, 1e6), min_size=FEWEST))
+def test_it_is_never_negative_and_never_without_bound(milliseconds):
+    assert 0.0 <= beyond(*milliseconds) <= MOST_OVERRUN_MS
+
+
+def test_what_was_held_up_long_ago_is_forgotten_and_what_expects_nothing_teaches_nothing():
+    assert beyond(*[150.0] * WINDOW, *[0.0] * WINDOW) == 0.0
+    overrun = Overrun()
+    for _ in range(WINDOW):
+        overrun.add(0.0, 500.0)
+    assert overrun.ms == 0.0

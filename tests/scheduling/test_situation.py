@@ -141,15 +141,14 @@ def test_plans_that_are_overrun_make_the_next_ones_careful() -> None:
     assert situation.moment(99.0, 30.0).caution == pytest.approx(1.2)
 
 
-def test_a_device_that_is_unsteady_counts_as_slow_for_what_has_no_second_chance() -> None:
+def test_how_far_work_on_the_device_goes_beyond_what_was_expected_is_known() -> None:
     situation = Situation()
     for seq in range(40):
         situation.head_done("a", PLAN, 80.0 if seq % 10 else 200.0, 0.0)
-    assert situation.device.factor == pytest.approx(1.0)
-    assert situation.slow_device == pytest.approx(2.5)
+    assert situation.overrun.ms == pytest.approx(120.0)
     for _ in range(40):
-        situation.finished_here(10.0, 50.0)
-    assert situation.slow_device == pytest.approx(4.0), "and never more than that"
+        situation.finished_here(10.0, 30.0)
+    assert situation.overrun.ms == pytest.approx(20.0)
 
 
 def test_a_machine_that_was_slow_once_is_asked_again() -> None:

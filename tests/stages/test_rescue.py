@@ -124,27 +124,26 @@ async def test_a_slow_device_begins_sooner_and_so_does_one_that_may_be_busy():
         assert made.seqs == [0]
 
 
-async def test_a_device_that_is_now_and_then_slow_begins_sooner():
+async def test_a_device_that_is_now_and_then_held_up_begins_sooner_and_merges_as_much_as_before():
     async with scene() as made:
-        for seq in range(20):
-            made.situation.head_done(f"{seq}", PLAN, 80.0 if seq % 3 else 240.0, 0.0)
-        factor, unsteady = made.situation.device.factor, made.situation.unsteady.factor
-        assert unsteady > 2.5 * factor
+        for _ in range(20):
+            made.situation.overrun.add(80.0, 200.0)
         made.keep()
-        await made.turn(5.0 - 0.010 - FASTEST_S * factor * unsteady - 0.01)
+        await made.turn(5.0 - 0.010 - FASTEST_S - 0.120 - 0.01)
         assert made.records == []
         await made.turn(0.011)
         assert made.seqs == [0]
+        assert made.head.finished[0][1].removed == FINISHES.lightest(4, 20, FASTEST_S * 1000).pruning.removed
 
 
-async def test_how_long_a_finish_took_is_learnt_from():
+async def test_how_far_a_finish_went_beyond_is_learnt_from():
     async with scene() as made:
-        made.head.takes_ms = 3 * FASTEST_S * 1000
+        made.head.takes_ms = FASTEST_S * 1000 + 50.0
         for seq in range(10):
             made.keep(seq, deadline=made.clock.now() + 0.010 + FASTEST_S * 0.9)
             await made.turn(0.001)
         assert made.seqs == list(range(10))
-        assert made.situation.unsteady.factor == pytest.approx(3.0)
+        assert made.situation.overrun.ms == pytest.approx(50.0)
 
 
 async def test_a_lost_link_makes_the_device_finish_at_once_the_most_urgent_first():
