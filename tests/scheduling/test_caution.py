@@ -66,6 +66,7 @@ def test_without_experience_nothing_is_begun_sooner():
 def test_nineteen_pieces_of_work_in_twenty_would_have_been_in_time():
     assert beyond(*[0.0] * (WINDOW - 3), *[70.0] * 3) == pytest.approx(70.0)
     assert beyond(*[0.0] * (WINDOW - 1), 150.0) == 0.0
+    assert beyond(*[-50.0] * WINDOW) == 0.0, "who is early does not begin later"
 
 
 @given(st.lists(st.floats(-100, 1e6), min_size=FEWEST))
