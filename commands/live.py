@@ -40,7 +40,8 @@ def _start(children: Children, seed: int, sla_ms: float) -> None:
     link = children.start("link", "--listen", "127.0.0.1:0", "--to", far.netloc, "--lte", str(seed))
     near = far._replace(netloc=link.address(LINK_ADDRESS)).geturl()
     say(f"the camera plays at {picture}; the cloud is reached at {near}, over a made-up LTE uplink")
-    say(f"a device, {SLOWDOWN:g} times slower than this machine, promises answers within {sla_ms:g} ms")
+    slower = f"emulated to be {SLOWDOWN:g} times slower than this machine"
+    say(f"a device, {slower}, promises answers within {sla_ms:g} ms")
     plan = ("--sla-ms", f"{sla_ms:g}", "--emulate-slowdown", f"{SLOWDOWN:g}")
     children.start("device", "--source", f"camera={picture}", "--cloud", near, *plan, shown=True)
 
