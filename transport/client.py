@@ -42,6 +42,7 @@ ANSWER_S = 300.0
 PROVEN_S = 30.0  # a link that held so long was a good one, whatever it carried
 GOODBYE_S = 10.0
 EVENT_CAPACITY = 1024
+PROBE_FRAME_BYTES = 64
 FOR_EVER = ("protocol", "model", "digest", "codec")
 
 
@@ -146,9 +147,11 @@ class CloudClient:
             raise self._failure
 
     async def probe(self, payload_bytes: int = 0) -> float:
-        """Seconds until the cloud's small reply to a message of `payload_bytes`; LinkLost without a link."""
+        """Seconds until the cloud's small reply to a message of `payload_bytes`, or as much as it takes;
+        LinkLost without a link."""
         if self._link is None:
             raise LinkLost("there is no link to probe")
+        payload_bytes = min(payload_bytes, self.welcome.max_message_bytes - PROBE_FRAME_BYTES)
         now = self._clock.now()
         nonce = self._probes.begin(now)
         if payload_bytes > 0:

@@ -423,6 +423,22 @@ async def test_a_probe_measures_the_round_trip() -> None:
     await run_scripted(play, Scripted(), clock=clock)
 
 
+async def test_a_probe_is_no_longer_than_what_the_cloud_takes() -> None:
+    async def play(client: object, end: MemoryConnection) -> None:
+        async def reply() -> None:
+            data = await end.receive()
+            assert 1024 - 64 < len(data) <= 1024
+            probe = decode(data, 1024)
+            assert isinstance(probe, Probe)
+            await end.send(encode(Probe(nonce=probe.nonce, reply=True)))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(reply)
+            await client.probe(4096)  # type: ignore[attr-defined]
+
+    await run_scripted(play, Scripted(WELCOME.model_copy(update={"max_message_bytes": 1024})))
+
+
 async def test_a_probe_on_a_lost_link_says_so() -> None:
     async def play(client: object, end: MemoryConnection) -> None:
         async def cut() -> None:
