@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import anyio
 
 from pipeline.clock import Clock
-from pipeline.items import Features, Planned, Prediction
+from pipeline.items import Features, Plan, Planned, Prediction
 from pipeline.stage import failed
 from pipeline.worker import Worker
 from scheduling.rescue_timer import RescueTimer
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 MS = 1000.0
 MOST_BYTES = 256 * 2**20
+AWAY = ("encode", "link", "uplink", "queue", "decode", "tail", "downlink")
+OVERDUE = 2.0
 
 
 @dataclass(slots=True)
@@ -94,7 +96,7 @@ class Rescue:
         self._kept[clip.clip_id] = _Kept(features)
         self._coming.add(clip.clip_id)
         self._num_bytes += features.array.nbytes
-        self._timer.keep(clip.clip_id, plan.split, tokens, clip.deadline)
+        self._timer.keep(clip.clip_id, plan.split, tokens, clip.deadline, self._overdue_at(plan))
         self._changed.notify()
 
     def over(self, clip_id: str) -> None:
@@ -190,6 +192,11 @@ class Rescue:
         self._situation.answered(clip_id, None, {}, self._clock.now())
         self._drop(clip_id)
         return record
+
+    def _overdue_at(self, plan: Plan) -> float:
+        """When the answer to a clip that leaves now will have taken so long that it hardly comes at all."""
+        away_ms = sum(ms for part, ms in plan.expected_ms.items() if part in AWAY)
+        return self._clock.now() + OVERDUE * away_ms / MS if away_ms > 0 else math.inf
 
     def _drop(self, clip_id: str) -> None:
         self._timer.forget(clip_id)

@@ -10,7 +10,7 @@ from pipeline.clock import ManualClock
 from pipeline.items import Features, Plan, Prediction, Pruning, Ran, Status
 from pipeline.worker import Worker
 from scheduling.rescue import LocalFinishes
-from scheduling.rescue_timer import RescueTimer
+from scheduling.rescue_timer import SPARE_S, RescueTimer
 from scheduling.situation import Situation
 from stages.rescue import Rescue
 from tests.pipeline.clips import make_clip
@@ -19,7 +19,9 @@ from tests.settled import settled
 
 FINISHES = LocalFinishes(make_device())
 FASTEST_S = FINISHES.fastest_ms(4, 20) / 1000
-PLAN = Plan(Pruning("none", 0.0, (0,) * NUM_LAYERS), 4, "int8", expected_ms={"head": 80.0, "uplink": 60.0})
+PLAN = Plan(Pruning("none", 0.0, (0,) * NUM_LAYERS), 4, "int8", expected_ms={"head": 80.0})
+AWAY_S = 0.3
+EXPECTED = replace(PLAN, expected_ms={"head": 80.0, "uplink": 100.0, "tail": 150.0, "downlink": 50.0})
 
 
 class FakeHead:
@@ -99,6 +101,26 @@ async def test_a_clip_is_finished_when_it_would_only_just_be_in_time_and_not_bef
         assert made.records[0].ran is Ran.RESCUE
         assert made.withdrawn == [clip_id]
         assert made.head.finished[0][1].removed == FINISHES.lightest(4, 20, FASTEST_S * 1000).pruning.removed
+
+
+async def test_a_clip_whose_answer_is_overdue_is_finished_while_there_is_time_to_merge_nothing():
+    lightest = FINISHES.after(4, 20)[0]
+    async with scene() as made:
+        made.keep(plan=EXPECTED)
+        await made.turn(5.0 - 0.010 - lightest.ms / 1000 - SPARE_S - 0.005)
+        assert made.records == []
+        await made.turn(0.006)
+        assert made.seqs == [0]
+        assert made.head.finished[0][1].removed == lightest.pruning.removed
+
+
+async def test_an_answer_that_is_not_overdue_is_waited_for_to_the_last_moment():
+    async with scene() as made:
+        made.keep(plan=EXPECTED, deadline=2 * AWAY_S + FASTEST_S)
+        await made.turn(2 * AWAY_S - 0.010 - 0.001)
+        assert made.records == []
+        await made.turn(0.002)
+        assert made.seqs == [0]
 
 
 async def test_an_answer_in_time_leaves_the_device_alone():
