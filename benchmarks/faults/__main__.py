@@ -30,8 +30,6 @@ from commands.runtime import INTERRUPTED, OK, SOME_FAILED, guarded
 from pipeline.errors import JanusError
 
 console = Console(width=130)
-# A relay warns of each device that comes while there is no cloud: here that is as it should be.
-logging.getLogger("transport.emulation").setLevel(logging.ERROR)
 
 
 async def _run(wish: Wish, faults: Sequence[Fault], seed: int, folder: Path) -> Evidence | None:
@@ -106,4 +104,6 @@ def main(
 
 
 if __name__ == "__main__":
+    # A relay warns of each device that comes while there is no cloud: here that is as it should be.
+    logging.getLogger("transport.emulation").setLevel(logging.ERROR)
     typer.run(main)
