@@ -1,0 +1,1 @@
+"""A large Vision Transformer decomposed into small ones that run side by side, and their fusion (DeViT)."""
