@@ -1,0 +1,115 @@
+"""What a model is made of, before it is made: `Architecture`, and the six of DeViT's Table II."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from models.registry import HALF, IMAGENET_MEAN, IMAGENET_STD
+from models.registry import Architecture as SplitArchitecture
+from pipeline.errors import ConfigError
+
+Kind = Literal["vit", "deit", "cct"]
+
+HEAD_DIM = 64
+TUBELET = 2
+POOL_STRIDE = 2
+MOST = 1 << 16
+PREFIX: dict[Kind, int] = {"vit": 1, "deit": 2, "cct": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """All that fixes a model's function, but for its weights; ConfigError for what cannot be built.
+
+    `patch` is the side of the pixels that one token stands for. A CCT comes to it in `stages`
+    convolutions of `kernel` x `kernel`, each of which shrinks the picture by the same factor, half of
+    it by pooling. `frames` is 1 for images; a clip (ViT alone) has tokens of 2 x patch x patch pixels.
+    """
+
+    kind: Kind
+    input_size: int
+    frames: int
+    patch: int
+    depth: int
+    heads: int
+    mlp: int
+    num_classes: int
+    kernel: int = 7
+    stages: int = 2
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ConfigError(f"architecture {self.kind!r} is unknown; choose {', '.join(get_args(Kind))}")
+        for name in ("input_size", "frames", "patch", "depth", "heads", "mlp", "num_classes", "stages"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not 1 <= value <= MOST:
+                raise ConfigError(f"{self.kind}: {name} must be 1 to {MOST}, not {value!r}")
+        if self.input_size % self.patch:
+            raise ConfigError(
+                f"{self.kind}: input size {self.input_size} is no multiple of the patch {self.patch}"
+            )
+        if self.frames > 1 and (self.kind != "vit" or self.frames % TUBELET):
+            raise ConfigError(
+                f"{self.kind}: clips are for vit and of an even number, not {self.frames} frames"
+            )
+        if self.kind == "cct":
+            self._check_stages()
+
+    def _check_stages(self) -> None:
+        if self.stride**self.stages * POOL_STRIDE**self.stages != self.patch:
+            raise ConfigError(
+                f"cct: {self.stages} stages cannot make a patch of {self.patch}; each shrinks by 2, 4, 6, ..."
+            )
+        if not isinstance(self.kernel, int) or not self.stride <= self.kernel <= MOST or self.kernel % 2 == 0:
+            raise ConfigError(f"cct: kernel must be odd and {self.stride} or more, not {self.kernel!r}")
+
+    @property
+    def dim(self) -> int:
+        """D: channels of a token, 64 for each head (DeViT, section III-B)."""
+        return HEAD_DIM * self.heads
+
+    @property
+    def stride(self) -> int:
+        """Of each convolution of a CCT; the pooling behind it has stride 2."""
+        return round(math.pow(self.patch, 1 / self.stages)) // POOL_STRIDE
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Tokens along time, height and width."""
+        side = self.input_size // self.patch
+        return max(1, self.frames // TUBELET), side, side
+
+    @property
+    def prefix(self) -> int:
+        """Tokens in front of the patches: class, distillation."""
+        return PREFIX[self.kind]
+
+    @property
+    def spec(self) -> SplitArchitecture:
+        """The same model as `models` describes one: for `preprocess`, and for parts that SplitViT runs."""
+        return SplitArchitecture(
+            f"devit_{self.kind}",
+            self.dim,
+            self.depth,
+            self.heads,
+            num_classes=self.num_classes,
+            input_size=self.input_size,
+            patch_size=self.patch,
+            clip_frames=self.frames,
+            tubelet=TUBELET if self.frames > 1 else 1,
+            prefix=self.prefix,
+            mean=HALF if self.kind == "vit" else IMAGENET_MEAN,
+            std=HALF if self.kind == "vit" else IMAGENET_STD,
+        )
+
+    def with_classes(self, num_classes: int) -> "Architecture":
+        """The same model with another number of classes."""
+        return replace(self, num_classes=num_classes)
+
+
+VIT_L = Architecture("vit", 224, 1, 16, depth=24, heads=16, mlp=4096, num_classes=1000)
+DEVIT = Architecture("vit", 224, 1, 16, depth=12, heads=3, mlp=768, num_classes=1000)
+DEIT_B = Architecture("deit", 224, 1, 16, depth=12, heads=12, mlp=3072, num_classes=1000)
+DEDEIT = Architecture("deit", 224, 1, 16, depth=12, heads=3, mlp=768, num_classes=1000)
+CCT_14 = Architecture("cct", 224, 1, 16, depth=14, heads=6, mlp=1152, num_classes=1000)
+DECCT = Architecture("cct", 224, 1, 16, depth=7, heads=4, mlp=512, num_classes=1000)
