@@ -48,6 +48,7 @@ class Cct(nn.Module):
     def __init__(self, architecture: Architecture, drop_path: float = 0.0) -> None:
         super().__init__()
         dim, depth = architecture.dim, architecture.depth
+        self.num_classes = architecture.num_classes
         _, height, width = architecture.grid
         self.patch_embed = Tokenizer(architecture)
         self.pos_embed = nn.Parameter(torch.empty(1, height * width, dim))
