@@ -40,7 +40,17 @@ class Architecture:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise ConfigError(f"architecture {self.kind!r} is unknown; choose {', '.join(get_args(Kind))}")
-        for name in ("input_size", "frames", "patch", "depth", "heads", "mlp", "num_classes", "stages"):
+        for name in (
+            "input_size",
+            "frames",
+            "patch",
+            "depth",
+            "heads",
+            "mlp",
+            "num_classes",
+            "kernel",
+            "stages",
+        ):
             value = getattr(self, name)
             if not isinstance(value, int) or not 1 <= value <= MOST:
                 raise ConfigError(f"{self.kind}: {name} must be 1 to {MOST}, not {value!r}")
@@ -60,7 +70,7 @@ class Architecture:
             raise ConfigError(
                 f"cct: {self.stages} stages cannot make a patch of {self.patch}; each shrinks by 2, 4, 6, ..."
             )
-        if not isinstance(self.kernel, int) or not self.stride <= self.kernel <= MOST or self.kernel % 2 == 0:
+        if self.kernel < self.stride or self.kernel % 2 == 0:
             raise ConfigError(f"cct: kernel must be odd and {self.stride} or more, not {self.kernel!r}")
 
     @property
