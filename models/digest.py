@@ -15,7 +15,12 @@ def weights_digest(spec: Architecture, state: Mapping[str, Tensor]) -> str:
     """Hex sha256 over the architecture and the float32 weights, whatever form they run in."""
     architecture = asdict(spec)
     del architecture["labels"]
-    digest = hashlib.sha256(json.dumps(architecture, sort_keys=True).encode())
+    return described_digest(architecture, state)
+
+
+def described_digest(description: Mapping[str, object], state: Mapping[str, Tensor]) -> str:
+    """Hex sha256 over what describes a model, in plain values, and its float32 weights."""
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name in sorted(state):
         tensor = state[name].detach().to("cpu", torch.float32).contiguous()
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
