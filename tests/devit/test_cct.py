@@ -32,6 +32,15 @@ def test_the_pooled_vector_is_the_tokens_weighted_by_softmax() -> None:
         torch.testing.assert_close(pooled, wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_tokens_are_what_no_stage_made_negative() -> None:
+    model, pixels = build(CCT, seed=0), pixels_for(CCT).double().requires_grad_()
+    tokenizer = model.patch_embed.double()  # type: ignore[union-attr, operator]
+    first, last, pool = tokenizer.first[0], tokenizer.proj, tokenizer.pool  # type: ignore[index, union-attr]
+    wanted = pool(last(pool(first(pixels).clamp(min=0))).clamp(min=0))
+    for index, token in enumerate(tokenizer(pixels).unbind(1)):
+        torch.testing.assert_close(token, wanted[:, :, index // 2, index % 2])
+
+
 def test_tokens_stand_row_by_row_and_positions_tell_them_apart() -> None:
     model = build(replace(CCT, input_size=64), seed=0).eval()
     picture = torch.zeros(1, 3, 64, 64)

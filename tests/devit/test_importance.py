@@ -119,6 +119,13 @@ def test_the_model_is_left_alone_and_may_be_frozen() -> None:
     assert not any(module._forward_pre_hooks for module in model.modules())
 
 
+def test_layers_are_not_dropped_while_it_is_measured() -> None:
+    trained = build(VIT, drop_path=0.9, seed=0)
+    still = build(VIT, seed=0)
+    batches = [(pixels.float(), labels) for pixels, labels in batches_for(VIT)]
+    assert torch.equal(importance(trained, batches).neurons, importance(still, batches).neurons)
+
+
 def test_no_data_is_refused() -> None:
     with pytest.raises(ModelError, match="at least one batch"):
         importance(build(VIT), [])
