@@ -135,7 +135,7 @@ def show(capacity: float, load: Offered, sla_ms: float) -> None:
     table = Table(
         "figure", "found", "wanted", title=f"{load.clips_per_s:.1f} clips/s for {load.seconds:.0f} s"
     )
-    table.add_row("capacity: the most that was served before", f"{capacity:.1f} clips/s", "")
+    table.add_row("capacity: the most that was served before, or given", f"{capacity:.1f} clips/s", "")
     table.add_row("served of what is offered", f"{load.served_per_s:.1f} clips/s", "")
     table.add_row("latency served: p50, p95, p99, most", percentiles(load.served), f"p99 <= {sla_ms:g} ms")
     table.add_row("p99 of each minute", by_minute(load.served), f"<= {sla_ms:g} ms")
@@ -163,6 +163,9 @@ def main(
     sla_ms: Annotated[float, typer.Option(help="The promise.")] = 600.0,
     slowdown: Annotated[float, typer.Option(help="The emulated device's factor.")] = 5.0,
     mbps: Annotated[float, typer.Option(help="The emulated link's rate.")] = 12.0,
+    known: Annotated[
+        float | None, typer.Option("--capacity", help="Clips a second that it serves, where that is known.")
+    ] = None,
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="janus-overload-") as name, Children() as children:
         folder = Path(name)
@@ -171,7 +174,7 @@ def main(
         link = children.start("link", "--listen", "127.0.0.1:0", "--to", far.netloc, "--mbps", f"{mbps:g}")
         near_url = far._replace(netloc=link.address(LINK_ADDRESS)).geturl()
         to = Setting(near_url, sla_ms, slowdown)
-        capacity = find_capacity(children, to, folder)
+        capacity = known or find_capacity(children, to, folder)
         load = offer(children, to, factor * capacity, 60 * minutes, folder)
     show(capacity, load, sla_ms)
     sys.exit(0 if good(load, sla_ms) else 1)
