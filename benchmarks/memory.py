@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.kills import Cloud, lines, start
+from benchmarks.resident import memory_mb
 from pipeline.items import Pixels
 from sources.motions import motion_sequence
 from sources.writer import write_video
@@ -41,20 +42,10 @@ def pictures(minutes: float) -> Iterator[Pixels]:
     return itertools.islice(frames, round(minutes * 60 * FPS))
 
 
-def resident_mb(process: "subprocess.Popen[str]") -> float | None:
-    """Resident memory now; None once the process has ended."""
-    try:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-    except OSError:
-        return None
-    rss = next((line for line in status.splitlines() if line.startswith("VmRSS")), None)
-    return None if rss is None else float(rss.split()[1]) * 1024 / MEGABYTE
-
-
 def watch(process: "subprocess.Popen[str]") -> list[float]:
     """Resident memory four times a second, for as long as the process runs."""
     samples = []
-    while process.poll() is None and (now := resident_mb(process)) is not None:
+    while process.poll() is None and (now := memory_mb(process.pid)) is not None:
         samples.append(now)
         time.sleep(0.25)
     return samples

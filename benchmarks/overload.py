@@ -27,6 +27,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.resident import memory_mb
 from commands.children import CLOUD_URL, Children
 from commands.live import LINK_ADDRESS
 
@@ -39,7 +40,6 @@ ENOUGH = 0.9
 WARM_UP_S = 10.0
 LOOK_S = 1.0
 SERVED = ("ok", "late")
-MEGABYTE = 1e6
 console = Console(width=110)
 
 
@@ -81,32 +81,28 @@ def offer(children: Children, to: Setting, clips_per_s: float, seconds: float, f
     for number in range(SOURCES):
         words += ["--source", f"p{number}=pattern:motions?fps={fps:.3f}&seed={number}"]
     device = children.start("device", *words)
-    memory_mb = []
-    while not output.exists() or output.stat().st_size == 0:
+    memories_mb = []
+    while device.status is None and (not output.exists() or output.stat().st_size == 0):
         time.sleep(LOOK_S / 10)
     until = time.monotonic() + seconds
-    while time.monotonic() < until and device.status is None:
+    while time.monotonic() < until and (now_mb := memory_mb(device.pid)) is not None:
+        memories_mb.append(now_mb)
         time.sleep(LOOK_S)
-        memory_mb.append(memory_mb_of(device.pid))
     device.end(grace_s=30)
     records = [json.loads(line) for line in output.read_text().splitlines()]
-    return Offered(clips_per_s, seconds, records, memory_mb, device.status or 0)
+    return Offered(clips_per_s, seconds, records, memories_mb, device.status or 0)
 
 
 def find_capacity(children: Children, to: Setting, folder: Path) -> float:
     """The most clips a second that a device has served."""
-    offered, served = FIRST_CLIPS_PER_S, [0.0]
-    while len(served) == 1 or served[-1] >= ENOUGH * offered / STEP:
-        served.append(offer(children, to, offered, STEP_S, folder).served_per_s)
-        console.print(f"offered {offered:.1f} clips/s, served {served[-1]:.1f}")
+    offered, most = FIRST_CLIPS_PER_S, 0.0
+    while True:
+        served = offer(children, to, offered, STEP_S, folder).served_per_s
+        console.print(f"offered {offered:.1f} clips/s, served {served:.1f}")
+        most = max(most, served)
+        if served < ENOUGH * offered:
+            return most
         offered *= STEP
-    return max(served)
-
-
-def memory_mb_of(pid: int) -> float:
-    """Resident memory of a process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
 
 
 def percentiles(records: list[dict[str, Any]]) -> str:
@@ -130,6 +126,19 @@ def ends(records: list[dict[str, Any]]) -> str:
     return "\n".join(f"{count} {status} {reason}" for (status, reason), count in counts.most_common())
 
 
+def waits(records: list[dict[str, Any]]) -> str:
+    """How long clips waited for the model, at the median, and how long they were expected to."""
+    if not records:
+        return "-"
+    found = np.median([record["latency_ms"]["wait"] for record in records])
+    expected = np.median([record["expected_parts_ms"].get("wait", 0.0) for record in records])
+    return f"{found:.0f} ms, expected {expected:.0f} ms"
+
+
+def rescued(records: list[dict[str, Any]]) -> str:
+    return f"{sum(record['plan']['ran'] == 'rescue' for record in records)} of {len(records)}"
+
+
 def show(capacity: float, load: Offered, sla_ms: float) -> None:
     """Print what was found beside what is wanted."""
     table = Table(
@@ -140,6 +149,10 @@ def show(capacity: float, load: Offered, sla_ms: float) -> None:
     table.add_row("latency served: p50, p95, p99, most", percentiles(load.served), f"p99 <= {sla_ms:g} ms")
     table.add_row("p99 of each minute", by_minute(load.served), f"<= {sla_ms:g} ms")
     table.add_row("ends", ends(load.records), "ok, or dropped")
+    late = [record for record in load.served if record["status"] == "late"]
+    table.add_row("wait of late clips, at the median", waits(late), "")
+    of_all = f"{rescued(load.served)}, {rescued(late)}"
+    table.add_row("finished by rescue: served, late", of_all, "")
     third = len(load.memory_mb) // 3
     first, last = np.mean(load.memory_mb[:third]), np.mean(load.memory_mb[-third:])
     table.add_row("device's memory, first and last third", f"{first:.0f}, {last:.0f} MB", "flat")

@@ -27,9 +27,10 @@ import msgpack
 import typer
 from rich.console import Console
 
+from benchmarks.resident import memory_mb
+
 MAIN = Path(__file__).resolve().parents[2] / "main.py"
 QUIET_S = 6.0
-MEGABYTE = 1e6
 app = typer.Typer(add_completion=False)
 console = Console(width=110)
 
@@ -59,8 +60,9 @@ class Cloud:
 
     def memory(self, name: str) -> float:
         """VmRSS or VmHWM, in MB."""
-        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024 / MEGABYTE
+        found = memory_mb(self._process.pid, name)
+        assert found is not None, "the cloud has ended"
+        return found
 
     def processor_s(self) -> float:
         """Seconds of a processor that it has used."""

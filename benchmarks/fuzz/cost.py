@@ -33,7 +33,7 @@ class Costs:
 
 
 def measure(corpus: Sequence[bytes], count: int, seed: int) -> dict[str, float]:
-    """Handle `count` damaged messages, and as many undamaged ones as there are before."""
+    """Handle `count` damaged messages, after a few undamaged ones."""
     service = TailService(create_model("motions"))
     for message in list(corpus) * AGAIN:
         handle(service, message)
