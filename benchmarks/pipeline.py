@@ -98,8 +98,8 @@ def serve() -> None:
     from commands.plan import load_model
     from commands.runtime import run_async
     from configs.settings import CloudSettings, ModelSettings
+    from pipeline.background import background
     from pipeline.clock import SystemClock
-    from transport.background import background
     from transport.serving import serve as listen
 
     settings = CloudSettings(model=ModelSettings(name=MODEL, weights="random"), max_batch=1)
@@ -128,10 +128,10 @@ def feed(url: str, clips: int, most_open: int) -> None:
     from commands.device_pipeline import Job, dial_for, run_device
     from commands.plan import set_up
     from commands.runtime import run_async
+    from pipeline.background import background
     from pipeline.clock import SystemClock
     from pipeline.items import Frame, Prediction, SourceEnd, SourceStart
-    from transport.background import background
-    from transport.signal import Signal
+    from pipeline.signal import Signal
 
     setup = set_up(device_settings(url))
     size = setup.model.input_size

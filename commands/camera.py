@@ -6,8 +6,8 @@ from functools import partial
 import anyio
 
 from commands.runtime import OK, interrupted, run_async
+from pipeline.background import background
 from sources.camera import Camera, CameraSettings, open_camera
-from transport.background import background
 
 logger = logging.getLogger(__name__)
 

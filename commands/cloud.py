@@ -15,6 +15,7 @@ from commands.runtime import OK, interrupted, run_async
 from commands.security import entrance_of
 from configs.settings import CloudSettings
 from models import SplitViT
+from pipeline.background import background
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import ProtocolError
 from pipeline.items import Header
@@ -26,7 +27,6 @@ from stages.postprocess import Postprocess, deliver
 from stages.receive import Arrival, Receive, Reply
 from stages.tail_infer import TailInfer
 from stages.tail_service import TailService
-from transport.background import background
 from transport.codecs import codec_names
 from transport.connection import Connection
 from transport.front import NEWCOMERS

@@ -9,8 +9,11 @@ from pipeline.clock import Clock
 from pipeline.errors import SinkError
 from pipeline.items import Prediction
 from pipeline.ledger import Ledger
+from pipeline.signal import Signal, until
 from pipeline.worker import Worker
 from sinks.base import Sink
+
+A_MOMENT_S = 0.001
 
 
 class Delivery:
@@ -32,9 +35,22 @@ class Delivery:
         self._clock = clock
         self._model_id = model_id
         self._on_record = on_record
+        self._settled = Signal()
 
     async def __call__(self, prediction: Prediction) -> None:
-        released = self._ledger.settle(prediction, self._clock.now())
+        await self._deliver(self._ledger.settle(prediction, self._clock.now()))
+        self._settled.notify()
+
+    async def overdue(self) -> None:
+        """Hand over, for ever, what no longer has to wait for a clip that is late."""
+        while True:
+            left_s = self._ledger.next_overdue() - self._clock.now()
+            if left_s >= 0:
+                await until(self._settled, left_s + A_MOMENT_S, self._clock)
+            else:
+                await self._deliver(self._ledger.overdue(self._clock.now()))
+
+    async def _deliver(self, released: Sequence[Prediction]) -> None:
         if not released:
             return
         records = [replace(record, model=self._model_id) for record in released]

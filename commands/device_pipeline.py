@@ -1,7 +1,7 @@
 """The device's pipeline, from sources to sinks, for replay and for live sources."""
 
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,15 +14,17 @@ from commands.plan import RESCUE_MARGIN_MS, Policy, Setup
 from commands.security import credentials_of
 from configs.settings import DeviceSettings
 from models import SplitViT
+from pipeline.background import background
 from pipeline.channel import Channel, Overflow
 from pipeline.clock import Clock
 from pipeline.errors import ConfigError, JanusError
 from pipeline.in_flight import InFlight
-from pipeline.items import Clip, Planned, Prediction
+from pipeline.items import Prediction
 from pipeline.ledger import Ledger
-from pipeline.runner import Pipeline
-from pipeline.stage import Stage, dropped, per_clip
+from pipeline.runner import Pipeline, root_cause
+from pipeline.stage import Stage, dropped, in_two_lanes, per_clip
 from pipeline.worker import Worker
+from scheduling.admission import Admission
 from scheduling.link import LinkRules, LinkTracker
 from scheduling.policies import CurrentPolicy
 from scheduling.rescue import LocalFinishes
@@ -37,9 +39,8 @@ from stages.compress import Compress
 from stages.head_infer import HeadInfer
 from stages.probe import Probe
 from stages.rescue import Rescue
-from stages.schedule import Schedule, ScheduleReplay
+from stages.schedule import Schedule, ScheduleLive, ScheduleReplay
 from stages.send import KeepHere, Send
-from transport.background import background
 from transport.client import CloudClient, connect_cloud
 from transport.codecs import codec_names
 from transport.connection import Dial
@@ -112,12 +113,12 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
     and looks for the cloud until it ends.
     """
     settings, model = setup.settings, setup.model
-    ledger, in_flight = Ledger(settings.sla_ms), InFlight(_most_in_flight(settings))
+    ledger = Ledger(settings.sla_ms)
     situation = Situation(LinkTracker(LinkRules(prior_mbps=settings.link.prior_mbps)))
     rescue: Rescue | None = None
 
     def recorded(record: Prediction) -> None:
-        in_flight.leave(record.clip_id)
+        schedule.recorded(record)
         if rescue is not None:
             rescue.over(record.clip_id)
         job.on_record(record)
@@ -133,16 +134,15 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
         choose = partial(setup.policy, rescue=job.live and client is not None)
         policy = CurrentPolicy(await codec_worker.run(choose, _profile(setup, client)))
         clips = clip_settings(settings, model)
-        batch = ClipBatch(clips, ledger, clock, settings.sla_ms, job.done, first_seq=job.first_seq)
-        live = Schedule(policy, situation, clock)
-        schedule: Callable[[Clip], Awaitable[Planned]] = (
-            live if job.live else ScheduleReplay(live, ledger, in_flight, clock, settings.sla_ms)
-        )
+        sla_ms = settings.sla_ms if job.live else None  # a replayed clip's time begins when it is scheduled
+        batch = ClipBatch(clips, ledger, clock, sla_ms, job.done, first_seq=job.first_seq)
+        schedule = _schedule(Schedule(policy, situation, clock), ledger, clock, settings, live=job.live)
         head = HeadInfer(model, model_worker, clock, settings.top_k, settings.slowdown)
         if job.live and client is not None:
             finishes = None if setup.profile is None else LocalFinishes(setup.profile)
             timer = RescueTimer(finishes, RESCUE_MARGIN_MS)
             rescue = Rescue(timer, head, model_worker, situation, clock, withdraw=client.withdraw)
+        run_head = head if rescue is None else rescue.keeping(head)
         send = None
         if client is not None:
             welcomed = _OnWelcome(choose, policy, codec_worker)
@@ -157,15 +157,15 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
             )
         stages = [
             Stage("clip_batch", batch.run, capacity=2 * model.clip_frames),
-            _schedule_stage(per_clip(schedule), job.live),
-            Stage("head_infer", per_clip(head if rescue is None else rescue.keeping(head)), capacity=1),
+            _schedule_stage(schedule.run, job.live),
+            Stage("head_infer", in_two_lanes(run_head, head.passes), capacity=1),
             Stage("compress", per_clip(Compress(codec_worker, clock))),
             Stage("send", send.run if send else KeepHere(situation, clock).run),
         ]
         producers = [*([send.answers()] if send else []), *([rescue.records()] if rescue else [])]
         pipeline = Pipeline(job.inlets, stages, delivery, producers)
         job.on_start(Running(ledger, situation, batch, pipeline, client, rescue))
-        async with _nobody_forgotten(ledger, delivery) if job.live else nullcontext():
+        async with _nobody_forgotten(ledger, delivery) if job.live else nullcontext(), _at_its_time(delivery):
             await pipeline.run()
     return ledger
 
@@ -195,6 +195,16 @@ class _OnWelcome:
 
 
 @asynccontextmanager
+async def _at_its_time(delivery: Delivery) -> AsyncGenerator[None, None]:
+    """While the body runs, records that need not wait any more do not."""
+    try:
+        async with background(delivery.overdue):
+            yield
+    except BaseExceptionGroup as group:
+        raise root_cause(group) from group
+
+
+@asynccontextmanager
 async def _nobody_forgotten(ledger: Ledger, delivery: Delivery) -> AsyncGenerator[None, None]:
     """Whatever ends the pipeline early, every admitted clip gets its record: what is live never resumes."""
     try:
@@ -212,6 +222,14 @@ def _most_in_flight(settings: DeviceSettings) -> int | None:
     if settings.in_flight is None and settings.sla_ms is not None:
         return IN_FLIGHT_WITH_PROMISE
     return settings.in_flight
+
+
+def _schedule(
+    schedule: Schedule, ledger: Ledger, clock: Clock, settings: DeviceSettings, *, live: bool
+) -> ScheduleLive | ScheduleReplay:
+    if live:
+        return ScheduleLive(schedule, Admission(settings.sla_ms), clock)
+    return ScheduleReplay(schedule, ledger, InFlight(_most_in_flight(settings)), clock, settings.sla_ms)
 
 
 def _schedule_stage(run: StageRun, live: bool) -> Stage:

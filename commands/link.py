@@ -10,9 +10,9 @@ import anyio
 
 from commands.runtime import OK, interrupted, run_async
 from commands.traces import read_trace
+from pipeline.background import background
 from pipeline.errors import ConfigError
 from scheduling.traces import Trace, constant, generate_lte, outages
-from transport.background import background
 from transport.emulation import EmulatedLink, emulated_link
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from functools import partial
 
 import anyio
 
+from pipeline.background import background
 from pipeline.clock import Clock
-from transport.background import background
 
 log = logging.getLogger(__name__)
 

@@ -31,12 +31,14 @@ class _Queue:
 
 
 class Ledger:
-    """Takes every clip in once and lets exactly one record out for it, in order per source."""
+    """Takes every clip in once and lets exactly one record out for it, in order per source. Only a clip
+    that misses its deadline loses its turn: those behind it need not be late because of it."""
 
     def __init__(self, sla_ms: float | None = None) -> None:
         self._sla_ms = sla_ms
         self._queues: dict[str, _Queue] = {}
         self._open: dict[str, _Owed] = {}
+        self._passed: dict[str, _Owed] = {}
         self.admitted = 0
         self.counts: Counter[Status] = Counter()
 
@@ -65,14 +67,36 @@ class Ledger:
 
         A second record of a clip, or one of a clip never admitted, changes nothing.
         """
-        if prediction.clip_id not in self._open:
+        if self._open.pop(prediction.clip_id, None) is None:
             return []
-        del self._open[prediction.clip_id]
+        passed = self._passed.pop(prediction.clip_id, None)
+        if passed is not None:
+            return [self._stamp(prediction, passed, now)]
         queue = self._queues[prediction.source]
         queue.settled[prediction.clip_id] = prediction
+        return self._release(queue, now)
+
+    def overdue(self, now: float) -> list[Prediction]:
+        """The records that waited for a clip whose deadline is over, and need not any more."""
+        return [record for queue in self._queues.values() for record in self._release(queue, now)]
+
+    def next_overdue(self) -> float:
+        """When there is something `overdue`, should nothing be settled before."""
+        first = [queue.admitted[0].deadline for queue in self._queues.values() if queue.settled]
+        return min(first, default=math.inf)
+
+    def _release(self, queue: _Queue, now: float) -> list[Prediction]:
         released = []
-        while queue.admitted and (ready := queue.settled.pop(queue.admitted[0].clip_id, None)):
-            released.append(self._stamp(ready, queue.admitted.popleft(), now))
+        while queue.settled:
+            owed = queue.admitted[0]
+            ready = queue.settled.pop(owed.clip_id, None)
+            if ready is not None:
+                released.append(self._stamp(ready, owed, now))
+            elif owed.deadline < now:
+                self._passed[owed.clip_id] = owed
+            else:
+                break
+            queue.admitted.popleft()
         return released
 
     def unfinished(self, reason: str) -> list[Prediction]:

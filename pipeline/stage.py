@@ -1,10 +1,13 @@
 """What a stage is, and the rule that a bad clip is one failed record and never a dead pipeline."""
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import anyio
+
+from pipeline.background import background
 from pipeline.channel import Channel, Overflow
 from pipeline.errors import JanusError, MessageTooLarge
 from pipeline.items import Clip, Features, Packet, Planned, Prediction, Status
@@ -32,15 +35,52 @@ class Stage:
 
 def per_clip(
     work: Callable[[Item], Awaitable[Out | Prediction]],
-) -> Callable[[Channel[Item | Prediction]], AsyncGenerator[Out | Prediction, None]]:
+) -> Callable[[AsyncIterable[Item | Prediction]], AsyncGenerator[Out | Prediction, None]]:
     """Make a stage of `work` on one item: records pass through, an error becomes a failed record."""
 
-    async def run(items: Channel[Item | Prediction]) -> AsyncGenerator[Out | Prediction, None]:
+    async def run(items: AsyncIterable[Item | Prediction]) -> AsyncGenerator[Out | Prediction, None]:
         async for item in items:
             if isinstance(item, Prediction):
                 yield item
             else:
                 yield await _attempt(work, item)
+
+    return run
+
+
+def in_two_lanes(
+    work: Callable[[Item], Awaitable[Out | Prediction]], quick: Callable[[Item], bool]
+) -> Callable[[Channel[Item | Prediction]], AsyncGenerator[Out | Prediction, None]]:
+    """As `per_clip`, but what is `quick` (as are records) passes by an item that is worked on and two that
+    wait for that; the others keep their order."""
+
+    async def run(items: Channel[Item | Prediction]) -> AsyncGenerator[Out | Prediction, None]:
+        slow: Channel[Item] = Channel("slow lane", 2)
+        done: Channel[Out | Prediction] = Channel("both lanes", 1)
+
+        async def sort() -> None:
+            async for item in items:
+                if isinstance(item, Prediction):
+                    await done.send(item)
+                elif quick(item):
+                    await done.send(await _attempt(work, item))
+                else:
+                    await slow.send(item)
+            slow.close()
+
+        async def attend() -> None:
+            async for item in slow:
+                await done.send(await _attempt(work, item))
+
+        async def both() -> None:
+            async with anyio.create_task_group() as lanes:
+                lanes.start_soon(sort)
+                lanes.start_soon(attend)
+            done.close()
+
+        async with background(both):
+            async for outcome in done:
+                yield outcome
 
     return run
 

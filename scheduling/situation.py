@@ -67,9 +67,15 @@ class Situation:
             self.overrun.add(plan.expected_ms.get("head", 0.0), head_ms)
         _learn(self.device, plan, "head", head_ms)
 
-    def finished_here(self, expected_ms: float, measured_ms: float) -> None:
-        """The device has run the rest of a clip that had left."""
-        self.overrun.add(expected_ms, measured_ms)
+    def finishing(self, clip_id: str, expected_ms: float, now: float) -> None:
+        """The device begins to run the rest of a clip that had left."""
+        self.backlog.rescued(clip_id, expected_ms, now)
+
+    def finished_here(self, clip_id: str, expected_ms: float, measured_ms: float, now: float) -> None:
+        """It has done so in `measured_ms`; 0 where it could not."""
+        self.backlog.rescue_over(clip_id, now)
+        if measured_ms > 0:
+            self.overrun.add(expected_ms, measured_ms)
 
     def encoded(self, plan: Plan, num_bytes: int) -> float:
         """A clip's payload came to `num_bytes`; the factor by which this codec's profile is off now."""

@@ -36,8 +36,13 @@ class HeadInfer:
         """x_0 of the model."""
         return self._model.num_tokens
 
+    @staticmethod
+    def passes(planned: Planned) -> bool:
+        """Whether the clip leaves as pixels, and needs no model here."""
+        return planned.plan.split == 0
+
     async def __call__(self, planned: Planned) -> Features | Prediction:
-        if planned.plan.split == 0:
+        if self.passes(planned):
             return self.pixels(planned.clip, planned.plan)
         return await self._worker.run(self.infer, planned.clip, planned.plan)
 

@@ -9,12 +9,12 @@ import anyio
 
 from pipeline.clock import Clock
 from pipeline.items import Features, Plan, Planned, Prediction
+from pipeline.signal import Signal, until
 from pipeline.stage import failed
 from pipeline.worker import Worker
 from scheduling.rescue_timer import RescueTimer
 from scheduling.situation import Situation
 from stages.head_infer import HeadInfer
-from transport.signal import Signal
 
 log = logging.getLogger(__name__)
 
@@ -152,21 +152,8 @@ class Rescue:
         now = self._clock.now()
         if due is not None and due[1] <= now:
             return due[0]
-        await self._nap(math.inf if due is None else due[1] - now)
+        await until(self._changed, math.inf if due is None else due[1] - now, self._clock)
         return None
-
-    async def _nap(self, seconds: float) -> None:
-        """Until `seconds` are over, or something has changed."""
-        async with anyio.create_task_group() as tasks:
-
-            async def sleep() -> None:
-                await self._clock.sleep(seconds)
-                tasks.cancel_scope.cancel()
-
-            if seconds < math.inf:
-                tasks.start_soon(sleep)
-            await self._changed.wait()
-            tasks.cancel_scope.cancel()
 
     async def _finish(self, clip_id: str) -> Prediction | None:
         factor = self._situation.device.factor
@@ -179,14 +166,18 @@ class Rescue:
             kept.scope.cancel()
         how = "unmerged" if way is None else way.pruning
         log.info("clip %s: finished here, %s", clip_id, how, extra={"clip": clip_id})
+        self._situation.finishing(clip_id, expected_ms, self._clock.now())
+        rescue_ms = 0.0
         try:
             pruning = None if way is None else way.pruning
             record = await self._worker.run(self._head.finish, kept.features, pruning)
+            rescue_ms = record.latency_ms.get("rescue", 0.0)
         except Exception as error:
             log.exception("clip %s: cannot be finished here", clip_id, extra={"clip": clip_id})
             self._drop(clip_id)
             return None if kept.sent else failed(kept.features, f"{type(error).__name__}: {error}")
-        self._situation.finished_here(expected_ms, record.latency_ms.get("rescue", 0.0))
+        finally:
+            self._situation.finished_here(clip_id, expected_ms, rescue_ms, self._clock.now())
         if kept.sent:
             self._withdraw(clip_id)
         self._situation.answered(clip_id, None, {}, self._clock.now())

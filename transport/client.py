@@ -9,10 +9,11 @@ from typing import Self
 
 import anyio
 
+from pipeline.background import background
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import HandshakeRefused, JanusError, LinkLost, MessageTooLarge, ProtocolError
 from pipeline.items import Packet
-from transport.background import background
+from pipeline.signal import Signal
 from transport.backoff import Backoff
 from transport.connection import Connection, Dial
 from transport.events import Answered, Event, LinkDown, LinkUp
@@ -33,7 +34,6 @@ from transport.messages import (
 )
 from transport.outbox import Outbox
 from transport.probes import Probes
-from transport.signal import Signal
 from transport.watch import LinkWatch, NoWatch
 
 PATIENCE_S = 30.0

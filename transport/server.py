@@ -7,10 +7,10 @@ from typing import Self
 
 import anyio
 
+from pipeline.background import background
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import ConfigError, LinkLost, MessageTooLarge, ProtocolError
 from pipeline.items import Header, Packet
-from transport.background import background
 from transport.codecs import family, get_codec
 from transport.connection import Connection
 from transport.handshake import HANDSHAKE_S, admit

@@ -9,6 +9,7 @@ from functools import partial
 
 import anyio
 
+from pipeline.background import background
 from pipeline.channel import Channel
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import JanusError
@@ -25,7 +26,6 @@ from sources.camera.rtp import LiveFrame
 from sources.camera.sdp import describe
 from sources.camera.settings import CameraSettings
 from sources.camera.trouble import Trouble
-from transport.background import background
 
 logger = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commands.delivery import Delivery
+from pipeline.background import background
 from pipeline.clock import ManualClock
 from pipeline.errors import SinkError
 from pipeline.items import Prediction, Status
@@ -12,6 +13,7 @@ from pipeline.ledger import Ledger
 from pipeline.worker import Worker
 from tests.commands.link import ListSink
 from tests.pipeline.clips import make_clip, make_ok
+from tests.settled import settled
 
 
 class WatchedSink(ListSink):
@@ -95,3 +97,30 @@ async def test_a_sink_that_cannot_write_keeps_no_record_from_the_others():
     with pytest.raises(SinkError, match="no space left"):
         await delivered([make_ok(clip)], [WatchedSink(full_at=0), other], [clip])
     assert [record.clip_id for record in other.records] == [clip.clip_id]
+
+
+async def test_what_waits_for_a_late_clip_is_handed_over_at_that_clips_deadline():
+    ledger, clock, sink = Ledger(sla_ms=500.0), ManualClock(), ListSink()
+    clips = [make_clip(0, deadline=1.0), make_clip(1, deadline=2.0), make_clip(2, deadline=3.0)]
+    for clip in clips:
+        ledger.admit(clip)
+    with Worker("sinks") as worker:
+        delivery = Delivery(ledger, [sink], worker=worker, clock=clock, model_id="vit@1f2e")
+
+        async def turn(seconds):
+            clock.advance(seconds)
+            for _ in range(3):
+                await settled()
+                await worker.run(lambda: None)
+
+        async with background(delivery.overdue):
+            await delivery(make_ok(clips[1]))
+            await turn(1.0)
+            assert sink.records == []
+            await turn(0.001)
+            assert [(r.seq, r.status) for r in sink.records] == [(1, Status.OK)]
+            await delivery(make_ok(clips[2]))
+            await delivery(make_ok(clips[0]))
+            await turn(0.0)
+    assert [(r.seq, r.status) for r in sink.records[1:]] == [(2, Status.OK), (0, Status.LATE)]
+    assert ledger.balanced

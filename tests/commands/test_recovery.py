@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 from commands.plan import Setup
 from configs.settings import DeviceSettings
 from models import SplitViT
+from pipeline.background import background
 from pipeline.channel import Channel
 from pipeline.clock import ManualClock
 from pipeline.errors import JanusError, LinkLost
@@ -24,7 +25,6 @@ from tests.commands.machines import profile_for
 from tests.pipeline.clips import make_clip
 from tests.settled import settled
 from tests.transport.world import HELLO, WELCOME, accept_all
-from transport.background import background
 from transport.client import connect_cloud
 from transport.codecs import codec_names
 from transport.connection import Connection

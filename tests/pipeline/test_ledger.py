@@ -137,3 +137,56 @@ def test_a_record_without_a_clip_takes_its_turn_behind_the_clips():
     assert ledger.settle(broken, now=3.0) == []
     assert [p.status for p in ledger.settle(make_ok(clip), now=4.0)] == [Status.OK, Status.FAILED]
     assert ledger.balanced
+
+
+def test_a_clip_that_misses_its_deadline_loses_its_turn_and_no_other_is_late_because_of_it():
+    ledger = Ledger(sla_ms=500.0)
+    slow, quick, last = (make_clip(seq, ready_at=seq, deadline=seq + 0.5) for seq in range(3))
+    for clip in (slow, quick, last):
+        ledger.admit(clip)
+    assert ledger.next_overdue() == float("inf")
+    assert ledger.settle(make_ok(last), 0.4) == []
+    assert ledger.next_overdue() == 0.5
+    assert ledger.overdue(0.5) == []
+    assert ledger.overdue(0.51) == []
+    assert ledger.next_overdue() == 1.5
+    assert [(p.seq, p.status) for p in ledger.settle(make_ok(quick), 0.6)] == [(1, Status.OK), (2, Status.OK)]
+    assert ledger.unsettled == 1
+    assert [(p.seq, p.status) for p in ledger.settle(make_ok(slow), 0.7)] == [(0, Status.LATE)]
+    assert ledger.settle(make_ok(slow), 0.8) == []
+    assert ledger.balanced
+
+
+def test_who_waited_for_a_late_clip_is_overdue_at_its_deadline():
+    ledger = Ledger(sla_ms=500.0)
+    clips = [make_clip(0, deadline=1.0), make_clip(1, deadline=2.0), make_clip(0, "door", deadline=9.0)]
+    for clip in clips:
+        ledger.admit(clip)
+    assert ledger.settle(make_ok(clips[1]), 0.5) == []
+    assert [p.seq for p in ledger.overdue(1.01)] == [1]
+    assert ledger.next_overdue() == float("inf")
+    assert [p.clip_id for p in ledger.settle(make_ok(clips[2]), 1.2)] == ["door/000000"]
+    assert [p.status for p in ledger.unfinished("ended")] == [Status.FAILED]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 10), st.floats(0, 10)), min_size=1, max_size=12),
+    st.lists(st.floats(0, 12), max_size=12),
+)
+def test_with_deadlines_each_clip_leaves_once_and_those_in_time_in_order(times, looks):
+    ledger, released = Ledger(sla_ms=1.0), []
+    deadlines = sorted(deadline for deadline, _ in times)
+    clips = [make_clip(seq, deadline=deadline) for seq, deadline in enumerate(deadlines)]
+    for clip in clips:
+        ledger.admit(clip)
+    events = [(at, clip) for (_, at), clip in zip(times, clips, strict=True)] + [(at, None) for at in looks]
+    for at, clip in sorted(events, key=lambda event: event[0]):
+        due = ledger.next_overdue()
+        found = ledger.overdue(at) if clip is None else ledger.settle(make_ok(clip), at)
+        assert clip is not None or not found or due < at
+        released += found
+    released += ledger.overdue(100.0)
+    assert sorted(p.seq for p in released) == list(range(len(clips)))
+    in_time = [p.seq for p in released if p.status is Status.OK]
+    assert in_time == sorted(in_time)
+    assert ledger.balanced

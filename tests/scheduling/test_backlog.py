@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,15 @@ def make_plan(head_ms=0.0, transfer_ms=0.0, tail_ms=0.0, encode_ms=0.0, half_rtt
     return Plan(none(6, 101), 3 if transfer_ms else 7, "int8", expected_ms)
 
 
-PLANS = st.builds(make_plan, st.floats(0, 500), st.just(0.0) | st.floats(1, 500), st.floats(0, 500))
+def make_pixels(transfer_ms, tail_ms=0.0, encode_ms=0.0):
+    """A plan for which the device's model has nothing to do."""
+    plan = make_plan(0.0, transfer_ms, tail_ms, encode_ms)
+    return replace(plan, split=0)
+
+
+PLANS = st.builds(
+    make_plan, st.floats(0, 500), st.just(0.0) | st.floats(1, 500), st.floats(0, 500)
+) | st.builds(make_pixels, st.floats(1, 500), st.floats(0, 500))
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from(STEPS), st.sampled_from(NAMES), PLANS, st.none() | st.floats(0, 500), st.floats(0, 5)
@@ -174,3 +184,42 @@ def test_clips_of_ones_own_queue_in_the_cloud_too():
     assert backlog.waits(10.26).cloud_ms == pytest.approx(150)
     backlog.answered(NAMES[1], None, 10.41)
     assert backlog.waits(10.41) == Waits()
+
+
+def test_pixels_pass_by_the_clips_that_wait_for_the_model():
+    backlog = in_order([make_plan(300), make_pixels(50, encode_ms=10)])
+    assert backlog.waits(10.0) == Waits(pytest.approx(300), pytest.approx(60))
+    backlog.head_done(NAMES[1], 10.01)
+    assert backlog.waits(10.03) == Waits(pytest.approx(270), pytest.approx(30))
+    assert backlog.longest_head_ms() == 300
+
+
+def test_a_clip_that_leaves_the_model_stands_behind_the_pixels_that_left_before():
+    backlog = in_order([make_plan(100, 40), make_pixels(200)])
+    assert backlog.waits(10.0).link_ms == pytest.approx(240)
+    backlog.head_done(NAMES[1], 10.0)
+    backlog.head_done(NAMES[0], 10.1)
+    assert backlog.waits(10.15) == Waits(0, pytest.approx(90))
+    backlog.uploaded(NAMES[1], 10.2)
+    assert backlog.waits(10.21).link_ms == pytest.approx(30)
+
+
+def test_a_rescue_holds_the_model_until_it_is_over_whoever_answers():
+    backlog = in_order([make_pixels(50)])
+    backlog.head_done(NAMES[0], 10.0)
+    backlog.rescued(NAMES[0], 200.0, 10.1)
+    backlog.planned(NAMES[1], make_plan(100), 10.1)
+    assert backlog.waits(10.15).device_ms == pytest.approx(250)
+    assert backlog.waits(10.5).device_ms == pytest.approx(100)
+    backlog.answered(NAMES[0], 3.0, 10.2)
+    assert backlog.waits(10.25).device_ms == pytest.approx(150)
+    backlog.rescue_over(NAMES[0], 10.35)
+    assert backlog.waits(10.40).device_ms == pytest.approx(50)
+    backlog.rescue_over(NAMES[0], 10.40)
+    assert backlog.waits(10.41).device_ms == pytest.approx(40)
+
+
+def test_a_rescue_behind_a_clip_waits_for_what_is_left_of_it():
+    backlog = in_order([make_plan(100)])
+    backlog.rescued("out", 200.0, 10.06)
+    assert backlog.waits(10.06).device_ms == pytest.approx(240)

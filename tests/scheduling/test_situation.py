@@ -147,8 +147,21 @@ def test_how_far_work_on_the_device_goes_beyond_what_was_expected_is_known() -> 
         situation.head_done("a", PLAN, 80.0 if seq % 10 else 200.0, 0.0)
     assert situation.overrun.ms == pytest.approx(120.0)
     for _ in range(40):
-        situation.finished_here(10.0, 30.0)
+        situation.finished_here("b", 10.0, 30.0, 0.0)
     assert situation.overrun.ms == pytest.approx(20.0)
+    for _ in range(40):
+        situation.finished_here("c", 10.0, 0.0, 0.0)  # which failed
+    assert situation.overrun.ms == pytest.approx(20.0)
+
+
+def test_a_clip_that_is_finished_here_keeps_the_device_busy_until_that_is_over() -> None:
+    situation = Situation()
+    situation.finishing("a", 100.0, 5.0)
+    assert situation.moment(9.0, 5.04).device_wait_ms == pytest.approx(60)
+    situation.answered("a", None, {}, 5.05)
+    assert situation.moment(9.0, 5.06).device_wait_ms == pytest.approx(40)
+    situation.finished_here("a", 100.0, 70.0, 5.07)
+    assert situation.moment(9.0, 5.07).device_wait_ms == 0
 
 
 def test_a_machine_that_was_slow_once_is_asked_again() -> None:

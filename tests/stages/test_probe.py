@@ -1,11 +1,11 @@
 import pytest
 
+from pipeline.background import background
 from pipeline.clock import ManualClock
 from pipeline.errors import LinkLost
 from scheduling.situation import Situation
 from stages.probe import STEP_S, Probe
 from tests.settled import settled
-from transport.background import background
 
 
 class FakeClient:

@@ -5,13 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.channel import Channel, Overflow
 from pipeline.clock import ManualClock
 from pipeline.in_flight import InFlight
 from pipeline.items import Plan, Planned, Prediction, Pruning, Status
 from pipeline.ledger import Ledger
 from pipeline.stage import per_clip
+from scheduling.admission import Admission
 from scheduling.situation import Situation
-from stages.schedule import Schedule, ScheduleReplay
+from stages.schedule import Schedule, ScheduleLive, ScheduleReplay
 from tests.pipeline.clips import make_clip, make_ok
 from tests.settled import settled
 from tests.stages.frames import channel_of
@@ -51,12 +53,81 @@ async def test_a_policy_hears_of_the_clips_deadline_the_link_and_the_clips_befor
     situation.link_up(0.02, 4.0)
     schedule = Schedule(policy, situation, clock)
     await schedule(make_clip(0, deadline=5.3))
-    clock.advance(0.04)
     await schedule(make_clip(1))
-    first, second = policy.moments
-    assert (first.budget_ms, first.rtt_ms) == (pytest.approx(300), 20.0)
+    clock.advance(0.04)
+    await schedule(make_clip(2))
+    pixels, first, second = policy.moments
+    assert (pixels.budget_ms, pixels.rtt_ms) == (pytest.approx(300), 20.0)
     assert (first.device_wait_ms, second.device_wait_ms) == (0.0, pytest.approx(60))
     assert second.budget_ms == float("inf")
+
+
+class Live:
+    """A live schedule stage behind a channel that drops the oldest; the clips that it planned."""
+
+    def __init__(self, fail_at=()):
+        self.clock, self.planned = ManualClock(100.0), []
+        self.admission = Admission(600.0)
+        schedule = Schedule(InTurn(fail_at), Situation(), self.clock)
+        self.stage = ScheduleLive(schedule, self.admission, self.clock)
+        self.channel = Channel("schedule", 2, Overflow.DROP_OLDEST)
+
+    async def run(self):
+        async for item in self.stage.run(self.channel):
+            self.planned.append(item.clip.seq)
+
+    async def arrive(self, *seqs):
+        """The seqs of clips that had to make room."""
+        displaced = []
+        for seq in seqs:
+            clip = await self.channel.send(make_clip(seq))
+            if clip is not None:
+                displaced.append(clip.seq)
+                self.record(clip.seq, Status.DROPPED)
+        await settled()
+        return displaced
+
+    def record(self, seq, status=Status.OK, total_ms=10.0):
+        record = Prediction.of(make_clip(seq), status, latency_ms={"total": total_ms})
+        self.stage.recorded(record)
+
+
+async def test_clips_that_find_no_room_wait_where_newer_ones_replace_them():
+    live = Live()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(live.run)
+        await live.arrive(0, 1)
+        live.admission.dropped(100.0)
+        live.record(0, total_ms=700.0)
+        await live.arrive(2)
+        assert live.planned == [0, 1, 2]  # 0.85 of the two under way, which is one, and another at the door
+        assert await live.arrive(3, 4, 5, 6) == [3, 4]
+        live.record(1)
+        await settled()
+        assert live.planned == [0, 1, 2]
+        live.record(2)
+        await settled()
+        assert live.planned == [0, 1, 2, 5]
+        live.record(5)
+        await settled()
+        live.channel.close()
+        live.record(6)
+    assert live.planned == [0, 1, 2, 5, 6]
+
+
+async def test_a_live_clip_that_cannot_be_planned_makes_room_with_its_record():
+    live = Live()
+    live.stage = ScheduleLive(
+        Schedule(InTurn(fail_at=[0]), Situation(), live.clock), live.admission, live.clock
+    )
+    await live.channel.send(make_clip(0))
+    live.channel.close()
+    (failed,) = [item async for item in live.stage.run(live.channel)]
+    assert failed.status is Status.FAILED
+    live.admission.dropped(100.0)
+    live.stage.recorded(replace(failed, latency_ms={"total": 900.0}))
+    assert live.admission.limit == 1
+    assert live.admission.has_room
 
 
 class Replay:

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 import anyio
 
+from pipeline.background import background
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import ConfigError
-from transport.background import background
 from transport.emulation.bucket import Shape, Steady
 from transport.emulation.lane import Lane, Road
 

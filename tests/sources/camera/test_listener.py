@@ -4,12 +4,12 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
+from pipeline.background import background
 from pipeline.clock import ManualClock
 from pipeline.errors import ConfigError
 from sources.camera.listener import AGAIN_S, WAITING, Listener
 from tests.settled import settled
 from tests.sources.camera.receiving import ending
-from transport.background import background
 
 HOST = "127.0.0.1"
 

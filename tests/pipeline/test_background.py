@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from transport.background import background
+from pipeline.background import background
 
 
 async def test_work_runs_beside_the_body_and_is_cancelled_after_it() -> None:
