@@ -51,7 +51,7 @@ class Admission:
         if now - self._dropped_at > MEMORY_S:
             self._limit = math.inf
         elif slack >= 0:
-            self._limit *= 1.0 + GROWTH * slack**2
+            self._limit += GROWTH * slack**2
         elif (now - self._shrunk_at) * MS > self._sla_ms:  # those let in before say nothing of the new bound
             self._limit = max(SHRINK * min(self._limit, len(self._under_way)), 1.0)
             self._shrunk_at = now

@@ -63,8 +63,8 @@ def test_the_bound_grows_the_more_the_sooner_clips_are_done():
         admission = crowd(10)
         admission.left("0", 700.0, 0.0)
         admission.left("1", total_ms, 0.0)
-        limits.append(admission.limit / (10 * SHRINK))
-    assert limits == pytest.approx([1 + GROWTH, 1 + GROWTH / 4, 1])
+        limits.append(admission.limit - 10 * SHRINK)
+    assert limits == pytest.approx([GROWTH, GROWTH / 4, 0])
 
 
 def test_nothing_is_learnt_from_a_clip_that_was_never_let_in():
