@@ -1,0 +1,29 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devit.randomness import generator_of, seeded
+
+KEYS = st.lists(st.integers(0, 2**40), min_size=1, max_size=4)
+
+
+@given(KEYS, KEYS)
+def test_a_key_fixes_what_is_drawn_and_another_key_draws_other_numbers(
+    one: list[int], two: list[int]
+) -> None:
+    first, again = (torch.rand(4, generator=generator_of(*one)) for _ in range(2))
+    assert torch.equal(first, again)
+    assert torch.equal(first, torch.rand(4, generator=generator_of(*two))) == (one == two)
+
+
+def test_within_it_torch_draws_by_the_key_and_after_it_as_if_nothing_had_been() -> None:
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    with seeded(1, 2) as generator:
+        own, drawn = torch.rand(3, generator=generator), torch.rand(3)
+    assert torch.equal(torch.rand(3), wanted)
+    with seeded(1, 2) as generator:
+        assert torch.equal(torch.rand(3, generator=generator), own)
+        assert torch.equal(torch.rand(3), drawn)
+    assert torch.equal(own, drawn)
