@@ -12,6 +12,7 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
 
 import typer
 
+from commands.devit.verbs import app as devit
 from commands.options import (
     SECURITY,
     Cloud,
@@ -67,6 +68,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(devit, name="devit")
 
 
 PAPER_SETUP = Path(__file__).parent / "configs" / "paper.yaml"

@@ -58,8 +58,8 @@ class Pictures:
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """All of them; the last batch may be smaller."""
-        for chosen in torch.arange(len(self)).split(batch_size):
-            yield self.batch(chosen)
+        for start in range(0, len(self), batch_size):
+            yield self.batch(torch.arange(start, min(start + batch_size, len(self))))
 
     def of_classes(self, classes: Sequence[int]) -> "Pictures":
         """Those of `classes`, whose place there becomes their label; ConfigError where there are none."""
@@ -74,7 +74,7 @@ class Pictures:
         """Training and validation: of a class that has two or more, `share` (one at least) is held out."""
         order = torch.randperm(len(self), generator=generator_of(seed))
         held = torch.zeros(len(self), dtype=torch.bool)
-        for label in self.labels.unique():
+        for label in sorted(set(self.labels.tolist())):
             own = order[self.labels[order] == label]
             held[own[: min(len(own) - 1, max(1, round(len(own) * share)))]] = True
         return self._where(~held), self._where(held)

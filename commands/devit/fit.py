@@ -1,0 +1,141 @@
+"""`devit fit`: from labelled pictures and a large model to parts and a fusion, resumable at every step."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from commands.devit.budget import Effort, seconds_a_step, steps_of, total_s, wanted
+from commands.devit.course import course_figure, read_course
+from commands.devit.large import large_architecture, small_architecture
+from commands.devit.options import FitOptions, PlanFile
+from commands.devit.reading import Labelled, Shown, read_pictures
+from commands.devit.report import summary_of, summary_table
+from commands.devit.scene import KINDS, LOG, Scene
+from commands.devit.trainings import Trainings
+from commands.runtime import OK
+from devit.architecture import Architecture
+from devit.partition import partition
+from models.packing import configure_threads
+from pipeline.errors import ConfigError
+from sources.base import FrameGeometry
+
+HELD_OUT_SHARE = 0.1
+SUMMARY, CURVES = "summary.json", "curves.html"
+
+
+def run(
+    options: FitOptions,
+    plan: PlanFile,
+    folder: Path,
+    *,
+    device: str,
+    threads: int,
+    checkpoint_s: float = 30.0,
+) -> int:
+    """Do what is left of the run in `folder`, whose plan is claimed; JanusError where it cannot go on."""
+    check_device(device)
+    configure_threads(threads)
+    console = Console(highlight=False)
+    scene = scene_of(options, plan, folder, device, checkpoint_s)
+    steps = _steps(scene, plan, console)
+    trainings = Trainings(scene, steps)
+    large = trainings.large()
+    students = [
+        trainings.student(part, large, trainings.teacher(part, large)) for part in range(options.parts)
+    ]
+    trainings.fusion(large, students)
+    write_summary(scene, console)
+    return OK
+
+
+def check_device(device: str) -> None:
+    """ConfigError unless torch can compute on `device`."""
+    if device != "cpu" and not (device.startswith("cuda") and torch.cuda.is_available()):
+        raise ConfigError(f"--device {device}: not here; choose cpu, or cuda where there is a GPU")
+
+
+def scene_of(
+    options: FitOptions, plan: PlanFile, folder: Path, device: str, checkpoint_s: float = 30.0
+) -> Scene:
+    """The data, read and split, and the models' sizes; ConfigError where they have changed since the run
+    began, or do not fit each other."""
+    sized = large_architecture(options.model, options.input_size, 1)
+    small_architecture(sized, options.small_depth, options.small_heads, options.small_mlp)
+    train = read(options.data, options, sized, folder)
+    plan.same("data", train.digest)
+    if options.test is None:
+        shown, held_out = train.pictures.split(HELD_OUT_SHARE, options.seed)
+    else:
+        test = read(options.test, options, sized, folder, train.names)
+        plan.same("test", test.digest)
+        shown, held_out = train.pictures, test.pictures
+    count = len(train.names)
+    subsets = partition(count, options.parts, options.seed)
+    if not options.partition:
+        subsets = (tuple(range(count)),) * options.parts
+    large = sized.with_classes(count)
+    small = small_architecture(large, options.small_depth, options.small_heads, options.small_mlp)
+    return Scene(
+        *(folder, options, shown, held_out, train.names, large, small, subsets, device),
+        watch=watching,
+        checkpoint_s=checkpoint_s,
+    )
+
+
+def read(
+    where: str, options: FitOptions, sized: Architecture, folder: Path, names: tuple[str, ...] | None = None
+) -> Labelled:
+    """The pictures of `where` as the models of a run take them."""
+    geometry = FrameGeometry(sized.input_size, sized.spec.crop_pct)
+    shown = Shown(geometry, sized.frames, options.stride, options.limit, options.seed)
+    with watching(f"read {Path(where).name}", 1) as done:
+        return read_pictures(Path(where), shown, folder / "steps", names, done)
+
+
+def write_summary(scene: Scene, console: Console) -> None:
+    """Measure what was trained; write summary.json and the plot, and print the table."""
+    summary = summary_of(scene.folder, scene.test, scene.device)
+    (scene.folder / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
+    epochs = read_course(scene.folder / LOG)
+    course_figure(epochs).write_html(scene.folder / CURVES, include_plotlyjs=True)
+    console.print(
+        summary_table(summary, f"{scene.options.model} on {scene.data}, {len(scene.test)} pictures")
+    )
+    console.print(escape(f"{scene.folder}: {len(scene.subsets)} parts, fusion, {SUMMARY}, {LOG}, {CURVES}"))
+
+
+@contextmanager
+def watching(name: str, total: int) -> Iterator[Callable[..., None]]:
+    """A bar on stderr that is told how many are done, and of how many where that has changed."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(name, total=total)
+        yield lambda done, of=None: progress.update(task, completed=done, total=of)
+
+
+def _steps(scene: Scene, plan: PlanFile, console: Console) -> dict[str, int]:
+    """Steps of each kind of training, as they were when the run began; then, how long they take."""
+    whole = scene.batches("large", scene.train).per_epoch
+    subset = scene.batches("part-1", scene.train.of_classes(scene.subsets[0])).per_epoch
+    efforts = wanted(scene.options, whole, subset)
+    if not plan.knows("steps"):
+        seconds = seconds_a_step(scene)
+        plan.once("steps", steps_of(efforts, seconds, scene.options.minutes))
+        planned = plan.once("steps", None)
+        efforts = {kind: Effort(effort.count, planned[kind]) for kind, effort in efforts.items()}
+        for kind in KINDS:
+            console.print(_told(kind, efforts[kind], seconds[kind]))
+        console.print(f"all trainings: about {total_s(efforts, seconds) / 60:.1f} min")
+    steps: dict[str, int] = plan.once("steps", None)
+    return steps
+
+
+def _told(kind: str, effort: Effort, step_s: float) -> str:
+    minutes = effort.count * effort.steps * step_s / 60
+    return f"{kind}: {effort.count} x {effort.steps} steps of {step_s:.3f} s, about {minutes:.1f} min"

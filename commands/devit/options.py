@@ -1,0 +1,142 @@
+"""All that defines a run of `devit fit`: `FitOptions`, and how the folder of a run remembers it."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ConfigError
+
+PLAN = "plan.json"
+MOST_BYTES = 1 << 20
+FEATURES = ("q", "k", "v")
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """As the command line says it; ConfigError for values that no run can have. Sizes that are None follow
+    from the large model; `minutes` scales all epochs so that the run takes about as long."""
+
+    data: str
+    test: str | None = None
+    limit: int | None = None
+    model: str = "vit_tiny_patch16_224"
+    weights: str | None = None
+    input_size: int = 64
+    stride: int = 4
+    parts: int = 4
+    partition: bool = True
+    small_depth: int | None = None
+    small_heads: int | None = None
+    small_mlp: int | None = None
+    epochs_large: float = 10.0
+    epochs_teachers: float = 3.0
+    epochs_parts: float = 20.0
+    epochs_fusion: float = 10.0
+    minutes: float | None = None
+    batch_size: int = 128
+    rate_large: float = 2e-4
+    rate_parts: float = 5e-4
+    rate_fusion: float = 2e-4
+    augment: str = "flip"
+    teachers: str = "subset"
+    importance: str = "subset"
+    losses: str = "both"
+    features: str = "q,k,v"
+    beta: float = 1.0
+    fusion: str = "linear"
+    ensemble_losses: str = "both"
+    gamma: float = 1.0
+    drop: float = 0.25
+    drop_share: float = 0.3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for path in (self.data, self.test):
+            if path is not None and not Path(path).exists():
+                raise ConfigError(f"{path}: no such file or folder of labelled pictures")
+        wrong = set(self.features.split(",")) - set(FEATURES)
+        if wrong:
+            raise ConfigError(f"--features {self.features}: choose among {', '.join(FEATURES)}")
+        for name in ("drop", "drop_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{flag(name)} must be 0 to 1, not {getattr(self, name):g}")
+
+    @property
+    def alphas(self) -> tuple[float, ...]:
+        """The weights of Q, K and V (eq. 12)."""
+        return tuple(float(name in self.features.split(",")) for name in FEATURES)
+
+
+def flag(name: str) -> str:
+    """The option of a field, as one types it."""
+    return "--no-partition" if name == "partition" else "--" + name.replace("_", "-")
+
+
+class PlanFile:
+    """`plan.json` in the folder of a run: its options, and what was found out when it began."""
+
+    def __init__(self, folder: Path, options: FitOptions) -> None:
+        self._path = folder / PLAN
+        self._options = asdict(options)
+        self._found: dict[str, Any] = {}
+
+    def claim(self, resume: bool) -> None:
+        """Make the folder this run's; ConfigError where it is another's, or this one's without `resume`."""
+        if not self._path.exists():
+            _require_folder(self._path.parent)
+            return
+        if not resume:
+            raise ConfigError(f"{self._path.parent}: holds a run; --resume goes on, or name another folder")
+        stored = read_plan(self._path)
+        for name, value in self._options.items():
+            before = stored["options"].get(name)
+            if before != value:
+                raise ConfigError(
+                    f"{self._path}: was begun with {flag(name)} {before}, not {value}; go on with what it "
+                    "says, or name another folder"
+                )
+        self._found = stored["found"]
+
+    def once(self, name: str, value: Any) -> Any:
+        """What was found out as `name` when the run began; `value`, from now on, where nothing was."""
+        if name not in self._found:
+            self._found[name] = value
+            self._write()
+        return self._found[name]
+
+    def knows(self, name: str) -> bool:
+        """Whether `name` was found out."""
+        return name in self._found
+
+    def same(self, name: str, value: str) -> None:
+        """ConfigError unless `name` is still as it was when the run began."""
+        if self.once(name, value) != value:
+            raise ConfigError(f"{self._path}: {name} has changed since the run began; name another folder")
+
+    def _write(self) -> None:
+        unfinished = self._path.with_name(self._path.name + ".part")
+        unfinished.write_text(json.dumps({"options": self._options, "found": self._found}, indent=1) + "\n")
+        unfinished.replace(self._path)
+
+
+def _require_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot become the folder of a run ({error.strerror})") from None
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    """What is in a `plan.json`: "options" and "found"; ConfigError for what is none."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES + 1)
+        plan = json.loads(text) if len(text) <= MOST_BYTES else None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); name the folder of a run") from None
+    except (ValueError, RecursionError):
+        plan = None
+    if not isinstance(plan, dict) or not all(isinstance(plan.get(one), dict) for one in ("options", "found")):
+        raise ConfigError(f"{path}: is no plan of devit fit; name another folder")
+    return plan
