@@ -70,7 +70,7 @@ class FitOptions:
 
 def flag(name: str) -> str:
     """The option of a field, as one types it."""
-    return "--no-partition" if name == "partition" else "--" + name.replace("_", "-")
+    return "--" + name.replace("_", "-")
 
 
 class PlanFile:

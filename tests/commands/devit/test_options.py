@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from commands.devit.options import FitOptions, PlanFile, read_plan
+from pipeline.errors import ConfigError
+
+
+def options(tmp_path: Path, **changes: object) -> FitOptions:
+    return FitOptions(**{"data": str(tmp_path)} | changes)  # type: ignore[arg-type]
+
+
+def test_features_that_are_not_named_weigh_nothing(tmp_path: Path) -> None:
+    assert options(tmp_path).alphas == (1, 1, 1)
+    assert options(tmp_path, features="v,q").alphas == (1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data": "nowhere"}, "nowhere: no such file or folder"),
+        ({"test": "nowhere"}, "nowhere: no such file or folder"),
+        ({"features": "q,x"}, "--features q,x: choose among q, k, v"),
+        ({"drop": 1.5}, r"--drop must be 0 to 1, not 1\.5"),
+        ({"drop_share": -1.0}, "--drop-share must be 0 to 1, not -1"),
+    ],
+)
+def test_what_no_run_can_have_is_refused(changes: dict[str, object], said: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=said):
+        options(tmp_path, **changes)
+
+
+def test_what_was_found_out_first_stays(tmp_path: Path) -> None:
+    run = tmp_path / "new" / "run"
+    plan = PlanFile(run, options(tmp_path))
+    plan.claim(resume=False)
+    assert not plan.knows("steps")
+    assert plan.once("steps", {"large": 3}) == {"large": 3}
+    again = PlanFile(run, options(tmp_path))
+    again.claim(resume=True)
+    assert again.knows("steps")
+    assert again.once("steps", {"large": 9}) == {"large": 3}
+    assert [path.name for path in run.iterdir()] == ["plan.json"]
+
+
+def test_a_run_that_found_nothing_out_can_be_begun_with_other_options(tmp_path: Path) -> None:
+    PlanFile(tmp_path / "run", options(tmp_path)).claim(resume=False)
+    PlanFile(tmp_path / "run", options(tmp_path, parts=3)).claim(resume=False)
+
+
+def test_what_must_be_the_same_is_noticed_when_it_is_not(tmp_path: Path) -> None:
+    plan = PlanFile(tmp_path, options(tmp_path))
+    plan.same("data", "abc")
+    plan.same("data", "abc")
+    with pytest.raises(ConfigError, match=r"plan.json: data has changed since the run began"):
+        plan.same("data", "abd")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"options": {}, "found": 3}', "[" * 100_000, "x" * (1 << 21)]
+)
+def test_what_is_no_plan_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"plan.json: is no plan of devit fit; name another folder"):
+        read_plan(tmp_path / "plan.json")
+
+
+def test_a_plan_that_is_not_there_and_a_folder_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be read .*; name the folder of a run"):
+        read_plan(tmp_path / "plan.json")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="file: cannot become the folder of a run"):
+        PlanFile(tmp_path / "file", options(tmp_path)).claim(resume=False)
+
+
+def test_a_plan_says_what_was_asked_for(tmp_path: Path) -> None:
+    plan = PlanFile(tmp_path, options(tmp_path, parts=3))
+    plan.once("steps", {})
+    assert json.loads((tmp_path / "plan.json").read_text())["options"]["parts"] == 3
