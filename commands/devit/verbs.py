@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from commands.options import DeviceOption, Threads, Verbose
-from commands.runtime import guarded, set_up_logging
+from commands.runtime import announce, guarded, set_up_logging
 
 app = typer.Typer(help="Decompose a large Vision Transformer into small ones (DeViT).", no_args_is_help=True)
 
@@ -109,6 +109,9 @@ def fit(
     drop_share: Annotated[float, typer.Option(min=0, max=1, help="In the last share of the fusion.")] = 0.3,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")] = False,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Another run: take over what would come out the same.")
+    ] = None,
     device: DeviceOption = "cpu",
     threads: Threads = 1,
     verbose: Verbose = 0,
@@ -126,6 +129,10 @@ def fit(
         options = FitOptions(**{name: own[name] for name in FitOptions.__slots__})
         plan = PlanFile(output, options)
         plan.claim(resume)
+        if source is not None:
+            from commands.devit.reuse import take_over
+
+            announce(f"{source}: {', '.join(take_over(source, output, options, plan))} taken over")
 
         from commands.devit.fit import run
 
