@@ -111,8 +111,12 @@ def test_parts_go_missing_from_the_step_on_that_was_asked() -> None:
 def test_no_gradient_reaches_a_teacher_and_all_that_learns_gets_one(
     objective_of: Callable[[], Subtask | Fuse],
 ) -> None:
-    objective = objective_of()
+    objective, with_gradients = objective_of(), []
+    objective.teacher.blocks[0].register_forward_pre_hook(  # type: ignore[union-attr, operator]
+        lambda *_: with_gradients.append(torch.is_grad_enabled())
+    )
     objective(batch(), 0, generator_of(0)).loss.backward()
+    assert with_gradients == [False]
     assert all(one.grad is None for one in objective.teacher.parameters())
     assert not objective.teacher.training
     learner = objective.student if isinstance(objective, Subtask) else objective.ensemble.parts

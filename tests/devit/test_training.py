@@ -89,6 +89,18 @@ def test_the_last_step_is_kept_even_where_none_was_due(tmp_path: Path) -> None:
     assert torch.equal(weights_of(again), weights_of(done))
 
 
+def test_every_step_draws_noise_of_its_own() -> None:
+    model, drawn = net(), []
+    plain = objective_of(model)
+
+    def objective(batch: Batch, step: int, generator: torch.Generator) -> Outcome:
+        drawn.append((float(torch.rand(1)), float(torch.rand(1, generator=generator))))
+        return plain(batch, step, generator)
+
+    train(model, objective, batches(), RECIPE)
+    assert len({own for own, _ in drawn}) == len({given for _, given in drawn}) == RECIPE.steps
+
+
 def test_another_seed_draws_other_noise() -> None:
     model, other = net(), net()
     train(model, objective_of(model), batches(), RECIPE)

@@ -111,6 +111,9 @@ def test_data_that_changed_are_noticed(tmp_path: Path) -> None:
 
 FEW = dict.fromkeys(("epochs_large", "epochs_teachers", "epochs_parts", "epochs_fusion"), 1)
 ABLATIONS = (
+    {"drop": 0.0},
+    {"beta": 3.0},
+    {"gamma": 3.0},
     {"importance": "all"},
     {"importance": "random"},
     {"losses": "labels"},
@@ -141,6 +144,8 @@ def test_every_switch_gives_parts_of_its_own(
     assert digests(tmp_path / "run")[1:] != plain
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert len(summary["parts"]) == changes.get("parts", 2)
+    parts = [load_part(path) for path in sorted((tmp_path / "run").glob("part-*.safetensors"))]
+    assert [part.info.accuracy for part in parts] == [part["top1"] for part in summary["parts"]]
     whole = {"classes": [0, 1, 2, 3]}.items() <= summary["parts"][0].items()
     assert whole == (changes.get("partition") is False)
     teacher = load_part(tmp_path / "run" / "steps" / "teacher-1.safetensors")
