@@ -39,6 +39,8 @@ def test_parts_and_fusion_say_what_they_are(finished: Path) -> None:
     teachers = [load_part(run / "steps" / f"teacher-{part}.safetensors") for part in (1, 2)]
     assert [part.info.teacher for part in parts] == [teacher.digest for teacher in teachers]
     assert all(teacher.info.teacher == large.digest for teacher in teachers)
+    students = [load_part(run / "steps" / f"part-{part}.safetensors") for part in (1, 2)]
+    assert all(one.digest != student.digest for one, student in zip(parts, students, strict=True))
     assert fusion.info.teacher == large.digest
     assert fusion.info.labels == ("blue", "green", "grey", "red")
     summary = json.loads((run / "summary.json").read_text())
