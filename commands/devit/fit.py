@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from commands.devit.budget import Effort, seconds_a_step, steps_of, total_s, wanted
+from commands.devit.budget import Budget
 from commands.devit.course import course_figure, read_course
 from commands.devit.large import large_architecture, small_architecture
 from commands.devit.options import FitOptions, PlanFile
 from commands.devit.reading import Labelled, Shown, read_pictures
 from commands.devit.report import summary_of, summary_table
-from commands.devit.scene import KINDS, LOG, Scene
+from commands.devit.scene import LOG, Scene
 from commands.devit.trainings import Trainings
 from commands.runtime import OK
 from devit.architecture import Architecture
@@ -36,15 +36,19 @@ def run(
     *,
     device: str,
     threads: int,
+    began: float,
     checkpoint_s: float = 30.0,
 ) -> int:
-    """Do what is left of the run in `folder`, whose plan is claimed; JanusError where it cannot go on."""
+    """Do what is left of the run in `folder`, whose plan is claimed; JanusError where it cannot go on.
+
+    Minutes that were given count from `began`, on the machine's monotonic clock.
+    """
     check_device(device)
     configure_threads(threads)
     console = Console(highlight=False)
     scene = scene_of(options, plan, folder, device, checkpoint_s)
-    steps = _steps(scene, plan, console)
-    trainings = Trainings(scene, steps)
+    budget = Budget(scene, plan, console.print, began)
+    trainings = Trainings(scene, budget.steps)
     large = trainings.large()
     students = [
         trainings.student(part, large, trainings.teacher(part, large)) for part in range(options.parts)
@@ -66,7 +70,9 @@ def scene_of(
     """The data, read and split, and the models' sizes; ConfigError where they have changed since the run
     began, or do not fit each other."""
     sized = large_architecture(options.model, options.input_size, 1)
-    small_architecture(sized, options.small_depth, options.small_heads, options.small_mlp)
+    small = small_architecture(
+        *(sized, options.sigma, options.small_depth, options.small_heads, options.small_mlp)
+    )
     train = read(options.data, options, sized, folder)
     plan.same("data", train.digest)
     if options.test is None:
@@ -80,9 +86,8 @@ def scene_of(
     if not options.partition:
         subsets = (tuple(range(count)),) * options.parts
     large = sized.with_classes(count)
-    small = small_architecture(large, options.small_depth, options.small_heads, options.small_mlp)
     return Scene(
-        *(folder, options, shown, held_out, train.names, large, small, subsets, device),
+        *(folder, options, shown, held_out, train.names, large, small.with_classes(count), subsets, device),
         watch=watching,
         checkpoint_s=checkpoint_s,
     )
@@ -117,25 +122,3 @@ def watching(name: str, total: int) -> Iterator[Callable[..., None]]:
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(name, total=total)
         yield lambda done, of=None: progress.update(task, completed=done, total=of)
-
-
-def _steps(scene: Scene, plan: PlanFile, console: Console) -> dict[str, int]:
-    """Steps of each kind of training, as they were when the run began; then, how long they take."""
-    whole = scene.batches("large", scene.train).per_epoch
-    subset = scene.batches("part-1", scene.train.of_classes(scene.subsets[0])).per_epoch
-    efforts = wanted(scene.options, whole, subset)
-    if not plan.knows("steps"):
-        seconds = seconds_a_step(scene)
-        plan.once("steps", steps_of(efforts, seconds, scene.options.minutes))
-        planned = plan.once("steps", None)
-        efforts = {kind: Effort(effort.count, planned[kind]) for kind, effort in efforts.items()}
-        for kind in KINDS:
-            console.print(_told(kind, efforts[kind], seconds[kind]))
-        console.print(f"all trainings: about {total_s(efforts, seconds) / 60:.1f} min")
-    steps: dict[str, int] = plan.once("steps", None)
-    return steps
-
-
-def _told(kind: str, effort: Effort, step_s: float) -> str:
-    minutes = effort.count * effort.steps * step_s / 60
-    return f"{kind}: {effort.count} x {effort.steps} steps of {step_s:.3f} s, about {minutes:.1f} min"

@@ -8,6 +8,7 @@ from torch import nn
 
 from devit.architecture import CCT_14, HEAD_DIM, Architecture, Kind
 from devit.backbones import build, load_weights
+from devit.shrink import shrunk
 from models.hub import fetch_checkpoint, is_hub_id
 from models.registry import get_architecture
 from models.weight_files import read_checkpoint
@@ -58,11 +59,9 @@ def load_large(name: str, architecture: Architecture, weights: str | None, seed:
 
 
 def small_architecture(
-    large: Architecture, depth: int | None, heads: int | None, mlp: int | None
+    large: Architecture, sigma: float, depth: int | None, heads: int | None, mlp: int | None
 ) -> Architecture:
-    """The architecture of a part; what is None is half of the large model's, rounded up, and the neurons
-    follow the heads."""
-    heads = heads or -(-large.heads // 2)
-    return replace(
-        large, depth=depth or -(-large.depth // 2), heads=heads, mlp=mlp or large.mlp * heads // large.heads
-    )
+    """The architecture of a part: `large` without `sigma` percent of its heads and neurons, and with half of
+    its layers, rounded up; what is given stands instead."""
+    small = shrunk(large, sigma, depth or -(-large.depth // 2))
+    return replace(small, heads=heads or small.heads, mlp=mlp or small.mlp)

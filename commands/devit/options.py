@@ -26,6 +26,7 @@ class FitOptions:
     stride: int = 4
     parts: int = 4
     partition: bool = True
+    sigma: float = 33.0
     small_depth: int | None = None
     small_heads: int | None = None
     small_mlp: int | None = None
@@ -104,6 +105,15 @@ class PlanFile:
             self._found[name] = value
             self._write()
         return self._found[name]
+
+    def renew(self, name: str, value: Any) -> None:
+        """Remember `value` as `name`, whatever was there."""
+        self._found[name] = value
+        self._write()
+
+    def get(self, name: str, otherwise: Any) -> Any:
+        """What is remembered as `name`."""
+        return self._found.get(name, otherwise)
 
     def knows(self, name: str) -> bool:
         """Whether `name` was found out."""

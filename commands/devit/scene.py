@@ -60,6 +60,13 @@ class Scene:
         (self.folder / "steps").mkdir(exist_ok=True)
         return self.folder / "steps" / name
 
+    def to_come(self, kind: str) -> int:
+        """How many trainings of `kind` have not made their file yet."""
+        if kind in ("large", "fusion"):
+            return int(not (self.folder / f"{kind}.safetensors").exists())
+        names = (f"{kind}-{part + 1}.safetensors" for part in range(len(self.subsets)))
+        return sum(not self.steps(name).exists() for name in names)
+
     def part(self, part: int) -> Path:
         """The file of part 0, 1, ..., which the names of files count from 1."""
         return self.folder / f"part-{part + 1}.safetensors"

@@ -26,9 +26,10 @@ LARGE, FUSION = "large.safetensors", "fusion.safetensors"
 
 
 class Trainings:
-    """What DeViT trains, in its order; `steps` says for how long, by "large", "teacher", "part", "fusion"."""
+    """What DeViT trains, in its order; `steps` says of "large", "teacher", "part" or "fusion" for how long,
+    when such a training begins."""
 
-    def __init__(self, scene: Scene, steps: dict[str, int]) -> None:
+    def __init__(self, scene: Scene, steps: Callable[[str], int]) -> None:
         self._scene = scene
         self._steps = steps
 
@@ -76,7 +77,7 @@ class Trainings:
                 *(name, model, objective),
                 scored=(model, small),
                 data=(own, test),
-                steps=self._steps["part"],
+                steps=self._steps("part"),
             )
             self._save(path, model, (small, test), scene.subsets[part], teacher.digest)
 
@@ -86,18 +87,15 @@ class Trainings:
         """Students and their fusion, taught together by M_0; writes the files of all parts before its own."""
         scene, path = self._scene, self._scene.folder / FUSION
         if not path.exists():
-            objective = fuse_of(
-                scene,
-                [one.model.requires_grad_(True) for one in students],
-                large.model.to(scene.device),
-                self._steps["fusion"],
-            )
+            steps = self._steps("fusion")
+            models = [one.model.requires_grad_(True) for one in students]
+            objective = fuse_of(scene, models, large.model.to(scene.device), steps)
             learner = nn.ModuleList([objective.ensemble, objective.into_teacher])
             scene.teach(
                 *("fusion", learner, objective),
                 scored=(objective.ensemble, scene.large),
                 data=(scene.train, scene.test),
-                steps=self._steps["fusion"],
+                steps=steps,
             )
             self._save_ensemble(path, objective.ensemble, large, students)
             scene.steps("fusion.checkpoint").unlink(missing_ok=True)
@@ -134,7 +132,7 @@ class Trainings:
             *(name, model, Classify(model, architecture)),
             scored=(model, architecture),
             data=(shown, held_out),
-            steps=self._steps[kind_of(name)],
+            steps=self._steps(kind_of(name)),
         )
 
     def _of_part(self, part: int) -> tuple[Pictures, Pictures]:
@@ -189,15 +187,16 @@ def fuse_of(scene: Scene, parts: list[nn.Module], teacher: nn.Module, steps: int
     )
 
 
-def throwaway(scene: Scene, name: str) -> tuple[nn.Module, Classify | Subtask | Fuse]:
-    """A model of fresh weights and what it would learn in the training `name`: to see how long that takes."""
+def throwaway(scene: Scene, name: str) -> tuple[nn.Module, Classify | Subtask | Fuse, nn.Module]:
+    """A model of fresh weights, what it would learn in the training `name`, and which of it is scored: to see
+    how long that takes."""
     large, small = build(scene.large, seed=0).to(scene.device), scene.small
     if name in ("large", "teacher"):
-        return large, Classify(large, scene.large)
+        return large, Classify(large, scene.large), large
     if name == "part":
         student = build(small, seed=0).to(scene.device)
-        return student, subtask_of(scene, student, small, large)
+        return student, subtask_of(scene, student, small, large), student
     with torch.random.fork_rng():
         parts = [build(small, seed=part) for part in range(len(scene.subsets))]
     objective = fuse_of(scene, parts, large, 1)
-    return nn.ModuleList([objective.ensemble, objective.into_teacher]), objective
+    return nn.ModuleList([objective.ensemble, objective.into_teacher]), objective, objective.ensemble

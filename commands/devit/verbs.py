@@ -9,6 +9,7 @@ import typer
 
 from commands.options import DeviceOption, Threads, Verbose
 from commands.runtime import announce, guarded, set_up_logging
+from pipeline.clock import SystemClock
 
 app = typer.Typer(help="Decompose a large Vision Transformer into small ones (DeViT).", no_args_is_help=True)
 
@@ -54,7 +55,7 @@ class Augment(StrEnum):
     RAND = "rand"
 
 
-Size = Annotated[int | None, typer.Option(min=1, rich_help_panel=SIZES, help="[half of the large model's]")]
+Size = Annotated[int | None, typer.Option(min=1, rich_help_panel=SIZES, help="[by --sigma]")]
 Epochs = Annotated[float, typer.Option(min=0, rich_help_panel=COURSE)]
 LearningRate = Annotated[float, typer.Option(rich_help_panel=COURSE, help="Highest learning rate.")]
 Weight = Annotated[float, typer.Option(min=0, rich_help_panel=ABLATION, help="Of the second loss.")]
@@ -73,7 +74,13 @@ def fit(
     input_size: Annotated[int, typer.Option(min=8, max=1024, help="Pixels a side.")] = 64,
     stride: Annotated[int, typer.Option(min=1, help="A clip takes every n-th frame.")] = 4,
     parts: Annotated[int, typer.Option(min=1, max=64, help="How many small models.")] = 4,
-    small_depth: Size = None,
+    sigma: Annotated[
+        float,
+        typer.Option(min=0, max=99, rich_help_panel=SIZES, help="% of heads and neurons that are removed."),
+    ] = 33.0,
+    small_depth: Annotated[
+        int | None, typer.Option(min=1, rich_help_panel=SIZES, help="Layers. [half of the large model's]")
+    ] = None,
     small_heads: Size = None,
     small_mlp: Size = None,
     epochs_large: Epochs = 10.0,
@@ -118,6 +125,7 @@ def fit(
 ) -> None:
     """Train the large model, its parts and their fusion; resumable at every step."""
     given = dict(locals())
+    began = SystemClock().now()
     set_up_logging(verbose)
 
     def work() -> int:
@@ -136,7 +144,7 @@ def fit(
 
         from commands.devit.fit import run
 
-        return run(options, plan, output, device=device, threads=threads)
+        return run(options, plan, output, device=device, threads=threads, began=began)
 
     sys.exit(guarded(work, f"interrupted; {output} holds what is done, --resume goes on"))
 

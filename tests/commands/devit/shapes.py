@@ -8,6 +8,7 @@ from PIL import Image
 
 from commands.devit.fit import run
 from commands.devit.options import FitOptions, PlanFile
+from pipeline.clock import SystemClock
 
 COLOURS = {"blue": (50, 60, 220), "green": (40, 200, 60), "grey": (130, 130, 130), "red": (220, 40, 40)}
 SIZE = 16
@@ -56,4 +57,5 @@ def fit(options: FitOptions, folder: Path, resume: bool = False, **more: Any) ->
     """What the verb does with these options."""
     plan = PlanFile(folder, options)
     plan.claim(resume)
+    more.setdefault("began", SystemClock().now())
     assert run(options, plan, folder, device="cpu", threads=1, **more) == 0

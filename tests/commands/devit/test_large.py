@@ -50,8 +50,9 @@ def test_weights_that_are_not_there_or_do_not_fit_are_refused(tmp_path: Path) ->
         load_large("vit:2x2x64/8", architecture, str(weights), seed=0)
 
 
-def test_a_part_is_half_of_the_large_model_unless_its_sizes_are_given() -> None:
+def test_a_part_lacks_sigma_percent_and_half_of_the_layers_unless_its_sizes_are_given() -> None:
     tiny = large_architecture("vit_tiny_patch16_224", 64, 10)
-    half = small_architecture(tiny, None, None, None)
-    assert (half.depth, half.heads, half.mlp) == (6, 2, 512)
-    assert small_architecture(tiny, 4, 1, 100) == replace(tiny, depth=4, heads=1, mlp=100)
+    half = small_architecture(tiny, 34, None, None, None)
+    assert (half.depth, half.heads, half.mlp) == (6, 2, 507)
+    assert small_architecture(tiny, 33, 5, None, None) == replace(tiny, depth=5, mlp=515)
+    assert small_architecture(tiny, 50, 4, 1, 100) == replace(tiny, depth=4, heads=1, mlp=100)

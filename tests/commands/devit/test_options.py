@@ -44,6 +44,16 @@ def test_what_was_found_out_first_stays(tmp_path: Path) -> None:
     assert [path.name for path in run.iterdir()] == ["plan.json"]
 
 
+def test_what_is_renewed_is_remembered_in_place_of_what_was(tmp_path: Path) -> None:
+    plan = PlanFile(tmp_path, options(tmp_path))
+    assert plan.get("spent_s", 0.5) == 0.5
+    for value in (3, 4):
+        plan.renew("spent_s", value)
+    again = PlanFile(tmp_path, options(tmp_path))
+    again.claim(resume=True)
+    assert again.get("spent_s", 0.5) == 4
+
+
 def test_a_run_that_found_nothing_out_can_be_begun_with_other_options(tmp_path: Path) -> None:
     PlanFile(tmp_path / "run", options(tmp_path)).claim(resume=False)
     PlanFile(tmp_path / "run", options(tmp_path, parts=3)).claim(resume=False)

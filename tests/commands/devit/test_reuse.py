@@ -42,7 +42,7 @@ def test_what_an_option_does_not_bear_on_is_taken_over(
         (tmp_path / "run" / name).read_bytes() == (finished / "run" / name).read_bytes() for name in names
     )
     assert plan.knows("data")
-    assert plan.knows("steps") == (not changes.keys() & set(LENGTHS))
+    assert plan.knows("steps_part") == (not changes.keys() & set(LENGTHS))
 
 
 def test_every_option_bears_on_something_but_those_of_the_fusion() -> None:
@@ -54,7 +54,7 @@ def test_every_option_bears_on_something_but_those_of_the_fusion() -> None:
 
 def test_a_run_over_what_was_taken_is_the_run_that_made_all_itself(finished: Path, tmp_path: Path) -> None:
     _, plan = taken(finished, tmp_path / "run", fusion="mlp")
-    assert plan.knows("steps")
+    assert plan.knows("steps_fusion")
     fit(options_for(finished, fusion="mlp"), tmp_path / "run", resume=True)
     fit(options_for(finished, fusion="mlp"), tmp_path / "own")
     runs = (tmp_path / "run", tmp_path / "own")
@@ -76,7 +76,7 @@ def test_a_run_that_has_nothing_yet_is_refused(finished: Path, tmp_path: Path) -
     options = options_for(finished)
     empty = PlanFile(tmp_path / "empty", options)
     empty.claim(resume=False)
-    empty.once("steps", {})
+    empty.once("steps_large", 3)
     plan = PlanFile(tmp_path / "run", options)
     plan.claim(resume=False)
     with pytest.raises(ConfigError, match="empty: has no large model yet; go on with that run first"):

@@ -17,7 +17,7 @@ from tests.commands.devit.test_scene import scene
 def test_what_is_there_is_not_trained_again(finished: Path) -> None:
     run = finished / "run"
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")}
-    trainings = Trainings(scene(finished), dict.fromkeys(KINDS, 10**6))
+    trainings = Trainings(scene(finished), {}.__getitem__)
     large = trainings.large()
     students = [trainings.student(part, large, trainings.teacher(part, large)) for part in range(2)]
     assert trainings.fusion(large, students).info.teacher == large.digest
@@ -28,7 +28,7 @@ def test_an_untrained_part_is_its_teacher_shrunk_by_what_matters_to_its_classes(
     finished: Path, tmp_path: Path
 ) -> None:
     shown = replace(scene(finished), folder=tmp_path)
-    trainings = Trainings(shown, dict.fromkeys(KINDS, 0))
+    trainings = Trainings(shown, lambda kind: 0)
     large = load_part(finished / "run" / "large.safetensors")
     teacher = load_part(finished / "run" / "steps" / "teacher-2.safetensors")
     student = trainings.student(1, large, teacher)
@@ -42,14 +42,16 @@ def test_an_untrained_part_is_its_teacher_shrunk_by_what_matters_to_its_classes(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_timed_is_what_is_trained(kind: str, finished: Path) -> None:
-    model, objective = throwaway(scene(finished), kind)
+    model, objective, scored = throwaway(scene(finished), kind)
     wanted = {"large": Classify, "teacher": Classify, "part": Subtask, "fusion": Fuse}
     assert type(objective) is wanted[kind]
     learner = objective.ensemble if isinstance(objective, Fuse) else None
     parameters = set(model.parameters())
     if learner is not None:
         assert set(learner.parameters()) < parameters
+        assert scored is learner
     elif isinstance(objective, Subtask):
         assert set(objective.student.parameters()) == parameters
+        assert scored is objective.student
     else:
-        assert objective.model is model
+        assert objective.model is model is scored

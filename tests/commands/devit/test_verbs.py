@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from commands.devit import fit as fit_module
 from commands.devit.options import FitOptions, PlanFile
 from main import app
+from pipeline.clock import SystemClock
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -24,7 +25,10 @@ def test_options_arrive_as_they_were_given_and_else_as_the_plan_has_them(
 ) -> None:
     seen: list[tuple[FitOptions, str, int]] = []
 
-    def run(options: FitOptions, plan: PlanFile, folder: Path, *, device: str, threads: int) -> int:
+    def run(
+        options: FitOptions, plan: PlanFile, folder: Path, *, device: str, threads: int, began: float
+    ) -> int:
+        assert 0 <= SystemClock().now() - began < 5
         seen.append((options, device, threads))
         return 0
 
