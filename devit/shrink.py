@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from devit.architecture import HEAD_DIM, Architecture
 from devit.backbones import build, check_fit
 from devit.importance import Importance
-from devit.layers import layer_map
+from devit.layers import first_layers
 from pipeline.errors import ConfigError, ModelError
 
 AXES = {
@@ -49,7 +49,7 @@ def shrink(
 ) -> nn.Module:
     """A model of architecture `small` that holds what matters most of `teacher`, in training mode.
 
-    Layer j takes after layer `layer_map`(j) of the teacher and keeps its `small.heads` heads and
+    Its layers are the first of the teacher (`layers.first_layers`), each with its `small.heads` heads and
     `small.mlp` neurons of most importance; the whole model keeps the `small.dim` channels of most
     importance. What is kept stays in the teacher's order. `classes` are the rows of the class head to
     keep, in their order; None keeps all. Raises ConfigError for more than the teacher has, ModelError
@@ -57,7 +57,7 @@ def shrink(
     """
     source: Any = teacher
     _check(source, importance, classes)
-    layers = layer_map(small.depth, len(source.blocks))
+    layers = first_layers(small.depth, len(source.blocks))
     channels = most_important(importance.channels, small.dim, "channels")
     rows = None if classes is None else torch.tensor(classes)
     kept = [

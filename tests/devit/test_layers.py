@@ -1,10 +1,11 @@
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devit.layers import layer_map
+from devit.layers import first_layers, layer_map
 from pipeline.errors import ConfigError
 
 
@@ -21,7 +22,15 @@ def test_half_the_layers_are_every_second() -> None:
     assert layer_map(12, 12) == tuple(range(12))
 
 
+def test_a_small_model_begins_with_the_first_layers() -> None:
+    assert first_layers(3, 7) == (0, 1, 2)
+    assert first_layers(7, 7) == tuple(range(7))
+
+
+@pytest.mark.parametrize("layers", [first_layers, layer_map])
 @pytest.mark.parametrize(("small", "large"), [(0, 3), (4, 3)])
-def test_too_many_layers_are_refused(small: int, large: int) -> None:
+def test_too_many_layers_are_refused(
+    layers: Callable[[int, int], tuple[int, ...]], small: int, large: int
+) -> None:
     with pytest.raises(ConfigError, match=f"{large} layers cannot be shrunk to {small}: choose 1 to {large}"):
-        layer_map(small, large)
+        layers(small, large)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from devit.architecture import Architecture
 from devit.backbones import build, run
 from devit.importance import Importance
-from devit.layers import layer_map
 from devit.shrink import most_important, shrink, shrunk
 from pipeline.errors import ConfigError, ModelError
 from tests.devit.small import CCT, CLIPS, DEIT, EVERY_KIND, VIT, pixels_for
@@ -80,7 +79,7 @@ def test_every_kept_weight_is_the_teacher_s_at_its_place() -> None:
     small, teacher, scores = replace(VIT, depth=2), build(large, seed=0), random_importance(large)
     student = shrink(teacher, scores, small)
     channels = sorted(scores.channels.topk(128).indices.tolist())
-    for place, layer in enumerate(layer_map(2, 5)):
+    for place, layer in enumerate((0, 1)):
         heads = sorted(scores.heads[layer].topk(2).indices.tolist())
         neurons = sorted(scores.neurons[layer].topk(96).indices.tolist())
         theirs = weights(teacher, layer, "attn.qkv.weight").view(3, 3, 64, 192)
