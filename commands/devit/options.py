@@ -15,7 +15,7 @@ FEATURES = ("q", "k", "v")
 @dataclass(frozen=True, slots=True)
 class FitOptions:
     """As the command line says it; ConfigError for values that no run can have. Sizes that are None follow
-    from the large model; `minutes` scales all epochs so that the run takes about as long."""
+    from the large model; with `minutes` the epochs only say in which proportion the trainings share them."""
 
     data: str
     test: str | None = None
@@ -30,15 +30,15 @@ class FitOptions:
     small_depth: int | None = None
     small_heads: int | None = None
     small_mlp: int | None = None
-    epochs_large: float = 10.0
-    epochs_teachers: float = 3.0
-    epochs_parts: float = 20.0
-    epochs_fusion: float = 10.0
+    epochs_large: float = 6.0
+    epochs_teachers: float = 1.0
+    epochs_parts: float = 6.0
+    epochs_fusion: float = 8.0
     minutes: float | None = None
     batch_size: int = 128
-    rate_large: float = 2e-4
-    rate_parts: float = 5e-4
-    rate_fusion: float = 2e-4
+    rate_large: float = 3e-4
+    rate_parts: float = 3e-4
+    rate_fusion: float = 3e-4
     augment: str = "flip"
     teachers: str = "subset"
     importance: str = "subset"
