@@ -5,8 +5,10 @@ architecture. Tensors are read only after their names, shapes and types are know
 architecture that the file names.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +143,14 @@ def _check_values(path: Path, info: Info, state: dict[str, Tensor], digest: str)
 
 
 def _weightless(info: Info) -> nn.Module:
+    return copy.deepcopy(_blank(_description(info)))
+
+
+@lru_cache(maxsize=16)
+def _blank(description: Architecture | FusionSpec) -> nn.Module:
+    """Kept, since timm draws weights even where there is no memory for them, which is slow."""
     with torch.device("meta"):
-        return build(info.architecture) if isinstance(info, PartInfo) else Fusion(info.spec)
+        return build(description) if isinstance(description, Architecture) else Fusion(description)
 
 
 def _description(info: Info) -> Architecture | FusionSpec:
