@@ -174,7 +174,7 @@ def main(
     test: Annotated[str, typer.Option(help="and to measure with")],
     output: Annotated[Path, typer.Option(help="a folder of the runs")] = Path("results/ablations"),
     model: Annotated[str, typer.Option(help="the large model's name")] = "vit_tiny_patch16_224",
-    limit: Annotated[int, typer.Option(help="so many pictures of each at most")] = 5000,
+    limit: Annotated[int, typer.Option(help="so many pictures of each at most")] = 4000,
     epochs_teachers: Annotated[float, typer.Option(help="of each teacher")] = 1.0,
     epochs_parts: Annotated[float, typer.Option(help="of each part")] = 3.0,
     epochs_fusion: Annotated[float, typer.Option(help="of the ensemble")] = 2.0,
