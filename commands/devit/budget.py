@@ -13,7 +13,7 @@ from devit.steps import PICTURES
 from devit.training import StepResult, train
 from pipeline.clock import Clock, SystemClock
 
-TRIED = 6
+TRIED = 4
 LOOKED_AT = 256
 SHARE = 0.99
 SPENT, STEPS = "spent_s", "steps_"
@@ -59,7 +59,7 @@ def fitted(efforts: Mapping[str, Effort], available_s: float) -> dict[str, int]:
 class Budget:
     """Decides, when the first training of a kind begins, how many steps that kind has, and remembers it.
 
-    With minutes given, every decision looks at how fast this machine is by then and at what is left of
+    With minutes given, every decision looks at how fast this kind is trained by then and at what is left of
     them since `began`, a time of `clock`; of a run that was ended, what was spent before its last decision
     counts too.
     """
@@ -78,6 +78,7 @@ class Budget:
         self._clock = clock or SystemClock()
         self._began = began
         self._before_s: float = plan.get(SPENT, 0.0)
+        self._efforts: dict[str, Effort] = {}
 
     def steps(self, kind: str) -> int:
         """How many steps a training of `kind` has."""
@@ -89,9 +90,13 @@ class Budget:
 
     def _decide(self, kind: str) -> int:
         minutes = self._scene.options.minutes
-        if minutes is None:
-            return asked(self._scene.options, kind, per_epoch(self._scene, kind))
-        efforts = {later: effort_of(self._scene, later) for later in KINDS[KINDS.index(kind) :]}
+        steps = asked(self._scene.options, kind, per_epoch(self._scene, kind))
+        if minutes is None or not steps:
+            return steps
+        for later in KINDS[KINDS.index(kind) :]:
+            if later == kind or later not in self._efforts:
+                self._efforts[later] = effort_of(self._scene, later)
+        efforts = {later: self._efforts[later] for later in KINDS[KINDS.index(kind) :]}
         spent_s = self._before_s + self._clock.now() - self._began
         self._plan.renew(SPENT, spent_s)
         steps = fitted(efforts, SHARE * minutes * 60 - spent_s)[kind]
@@ -113,19 +118,20 @@ def effort_of(scene: Scene, kind: str) -> Effort:
     """What the trainings of `kind` that are to come take here; a few steps are tried and thrown away.
 
     Around a training are the measuring of what it made, then and at the run's end, and for a part the
-    importance of what it is cut from, which takes as long as training over the same pictures.
+    importance of what it is cut from, which takes about as long as training over the same pictures.
     """
     count, epoch = scene.to_come(kind), per_epoch(scene, kind)
-    if not count:
-        return Effort(0, 0)
+    steps = asked(scene.options, kind, epoch)
+    if not count or not steps:
+        return Effort(count, 0)
     step_s, look_s = tried(scene, kind)
     own = scene.test if kind in WHOLE else scene.test.of_classes(scene.subsets[0])
     around_s = look_s * len(own) * MEASURED[kind]
     if kind == "part" and scene.options.importance != "random":
         pictures = min(PICTURES, len(scene.train.of_classes(scene.subsets[0])))
-        around_s += tried(scene, "large")[0] * pictures / scene.options.batch_size
+        around_s += step_s * pictures / scene.options.batch_size
     scored_s = look_s * min(HELD_OUT, len(own)) / epoch
-    return Effort(count, asked(scene.options, kind, epoch), step_s + scored_s, around_s)
+    return Effort(count, steps, step_s + scored_s, around_s)
 
 
 def tried(scene: Scene, kind: str) -> tuple[float, float]:

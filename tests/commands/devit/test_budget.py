@@ -85,6 +85,26 @@ def test_time_that_went_by_is_taken_from_what_is_to_come(finished: Path, tmp_pat
     assert said == ["fusion: 1 x 39 steps of 1.000 s; 0.3 of 1 min are gone"]
 
 
+def test_every_kind_is_tried_at_first_and_again_when_its_turn_comes(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, step_s = list[str](), {"large": 1.0, "part": 1.0, "fusion": 1.0}
+
+    def tried(scene: Scene, kind: str) -> tuple[float, float]:
+        found.append(kind)
+        return step_s[kind], 0.0
+
+    monkeypatch.setattr(budget_module, "tried", tried)
+    scene, plan = scene_with(finished, tmp_path, minutes=1.0, epochs_teachers=0)
+    budget = Budget(scene, plan, lambda line: None, began=0.0, clock=ManualClock())
+    budget.steps("large")
+    assert budget.steps("teacher") == 0
+    step_s["fusion"] = 2.0
+    assert found == ["large", "part", "fusion"]
+    assert budget.steps("fusion") == int(0.99 * 60 / 2)
+    assert found == ["large", "part", "fusion", "fusion"]
+
+
 @pytest.mark.usefixtures("a_second_a_step")
 def test_a_run_that_was_ended_goes_on_with_the_steps_and_the_time_that_it_had(
     finished: Path, tmp_path: Path
