@@ -32,8 +32,8 @@ class FitOptions:
     small_mlp: int | None = None
     epochs_large: float = 6.0
     epochs_teachers: float = 1.0
-    epochs_parts: float = 6.0
-    epochs_fusion: float = 8.0
+    epochs_parts: float = 4.0
+    epochs_fusion: float = 10.0
     minutes: float | None = None
     batch_size: int = 128
     rate_large: float = 3e-4
@@ -47,7 +47,7 @@ class FitOptions:
     beta: float = 1.0
     fusion: str = "linear"
     ensemble_losses: str = "both"
-    gamma: float = 1.0
+    gamma: float = 0.1
     drop: float = 0.25
     drop_share: float = 0.3
     seed: int = 0

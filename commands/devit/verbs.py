@@ -68,8 +68,8 @@ def fit(
     small_mlp: Annotated[int | None, _size("Neurons a layer.")] = None,
     epochs_large: Annotated[float, _epochs("the large model")] = 6.0,
     epochs_teachers: Annotated[float, _epochs("each teacher")] = 1.0,
-    epochs_parts: Annotated[float, _epochs("each part")] = 6.0,
-    epochs_fusion: Annotated[float, _epochs("the ensemble")] = 8.0,
+    epochs_parts: Annotated[float, _epochs("each part")] = 4.0,
+    epochs_fusion: Annotated[float, _epochs("the ensemble")] = 10.0,
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -106,7 +106,7 @@ def fit(
         EnsembleLosses,
         _ablation("What the ensemble learns by: labels alone, eq. 10, eq. 15, or eq. 14, which is both."),
     ] = EnsembleLosses.BOTH,
-    gamma: Annotated[float, _ablation("Weight of the token (eq. 14).", min=0)] = 1.0,
+    gamma: Annotated[float, _ablation("Weight of the token (eq. 14).", min=0)] = 0.1,
     drop: Annotated[
         float, typer.Option(min=0, max=1, rich_help_panel=MISSING, help="How often each is in training.")
     ] = 0.25,
