@@ -1,4 +1,4 @@
-"""The end of a clip's way on the device: ledger, then sinks."""
+"""The end of a clip's way on the device: ledger, share of the energy, then sinks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -6,6 +6,7 @@ from dataclasses import replace
 import anyio
 
 from pipeline.clock import Clock
+from pipeline.energy.shares import EnergyShares
 from pipeline.errors import SinkError
 from pipeline.items import Prediction
 from pipeline.ledger import Ledger
@@ -17,7 +18,8 @@ A_MOMENT_S = 0.001
 
 
 class Delivery:
-    """Hands each clip's one record to every sink, on the sinks' own thread, in order per source."""
+    """Hands each clip's one record to every sink, on the sinks' own thread, in order per source; where there
+    are `shares`, with its share of the machine's energy."""
 
     def __init__(
         self,
@@ -27,6 +29,7 @@ class Delivery:
         worker: Worker,
         clock: Clock,
         model_id: str,
+        shares: EnergyShares | None = None,
         on_record: Callable[[Prediction], None] = lambda record: None,
     ) -> None:
         self._ledger = ledger
@@ -34,6 +37,7 @@ class Delivery:
         self._worker = worker
         self._clock = clock
         self._model_id = model_id
+        self._shares = shares
         self._on_record = on_record
         self._settled = Signal()
 
@@ -54,16 +58,19 @@ class Delivery:
         if not released:
             return
         records = [replace(record, model=self._model_id) for record in released]
-        if self._sinks:
+        if self._sinks or self._shares:
             with anyio.CancelScope(shield=True):  # what the ledger has let go is written, whatever ends
-                await self._worker.run(self._write, records)
+                records = await self._worker.run(self._write, records)
         for record in records:
             self._on_record(record)
 
-    def _write(self, records: list[Prediction]) -> None:
+    def _write(self, records: list[Prediction]) -> list[Prediction]:
+        if self._shares:
+            records = self._shares.share(records)
         errors = [error for sink in self._sinks if (error := _written(sink, records)) is not None]
         if errors:
             raise errors[0]
+        return records
 
 
 def _written(sink: Sink, records: list[Prediction]) -> SinkError | None:

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from commands.delivery import Delivery
+from commands.energy import from_first
 from commands.plan import RESCUE_MARGIN_MS, Policy, Setup
 from commands.security import credentials_of
 from configs.settings import DeviceSettings
@@ -17,6 +18,8 @@ from models import SplitViT
 from pipeline.background import background
 from pipeline.channel import Channel, Overflow
 from pipeline.clock import Clock
+from pipeline.energy.meter import EnergyMeter
+from pipeline.energy.shares import EnergyShares
 from pipeline.errors import ConfigError, JanusError
 from pipeline.in_flight import InFlight
 from pipeline.items import Prediction
@@ -69,13 +72,14 @@ class Running:
 @dataclass(frozen=True, slots=True)
 class Job:
     """What one device run works on. `live` drops the oldest clips where replay makes sources wait; sources
-    in `first_seq` number their clips from there on."""
+    in `first_seq` number their clips from there on. `energy` is the meter of the machine it runs on."""
 
     inlets: Sequence[AsyncGenerator[Captured, None]]
     sinks: Sequence[Sink]
     live: bool
     done: Mapping[str, float] = field(default_factory=dict)
     first_seq: Mapping[str, int] = field(default_factory=dict)
+    energy: EnergyMeter = field(default_factory=EnergyMeter)
     on_record: Callable[[Prediction], None] = lambda record: None
     on_start: Callable[[Running], None] = lambda running: None
 
@@ -115,6 +119,7 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
     settings, model = setup.settings, setup.model
     ledger = Ledger(settings.sla_ms)
     situation = Situation(LinkTracker(LinkRules(prior_mbps=settings.link.prior_mbps)))
+    shares = EnergyShares(job.energy.joules) if job.energy.names else None
     rescue: Rescue | None = None
 
     def recorded(record: Prediction) -> None:
@@ -128,7 +133,13 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
             stack.enter_context(Worker(name)) for name in ("model", "codec", "sinks")
         )
         delivery = Delivery(
-            ledger, job.sinks, worker=sink_worker, clock=clock, model_id=model.id, on_record=recorded
+            ledger,
+            job.sinks,
+            worker=sink_worker,
+            clock=clock,
+            model_id=model.id,
+            shares=shares,
+            on_record=recorded,
         )
         client = await stack.enter_async_context(_client(setup, connect, situation, clock, live=job.live))
         choose = partial(setup.policy, rescue=job.live and client is not None)
@@ -155,8 +166,9 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
                 rescue=rescue,
                 on_welcome=welcomed if job.live else None,
             )
+        first = from_first(batch.run, shares, sink_worker) if shares else batch.run
         stages = [
-            Stage("clip_batch", batch.run, capacity=2 * model.clip_frames),
+            Stage("clip_batch", first, capacity=2 * model.clip_frames),
             _schedule_stage(schedule.run, job.live),
             Stage("head_infer", in_two_lanes(run_head, head.passes), capacity=1),
             Stage("compress", per_clip(Compress(codec_worker, clock))),

@@ -223,6 +223,7 @@ class Prediction:
     ran: Ran | None = None
     latency_ms: dict[str, float] = field(default_factory=dict)
     sent_bytes: int = 0
+    energy_j: float | None = None
     sla_ms: float | None = None
     model: str = ""
 

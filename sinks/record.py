@@ -13,9 +13,10 @@ DAY_MS = 86_400_000.0
 def to_record(prediction: Prediction) -> dict[str, Any]:
     """The record of docs: times in s to 0.001 and in ms to 0.1, confidence to 0.0001; null for what
     is unknown, not finite or beyond a day. `label`, `padded`, `bytes` (sent over the link) only where
-    there are any; `load`, `near` and the expected parts only where a scheduler chose the plan."""
+    there are any, `energy_j` (to 0.001) only where the machine shows it; `load`, `near` and the expected
+    parts only where a scheduler chose the plan."""
     optional = {"label": prediction.label, "padded": prediction.padded or None}
-    sent = {"bytes": prediction.sent_bytes or None}
+    spent = {"bytes": prediction.sent_bytes or None, "energy_j": _round(prediction.energy_j, 3)}
     return {
         "schema": SCHEMA,
         "clip_id": prediction.clip_id,
@@ -31,7 +32,7 @@ def to_record(prediction: Prediction) -> dict[str, Any]:
         **_expected(prediction.plan),
         "latency_ms": {part: _round(value, 1) for part, value in prediction.latency_ms.items()},
         **_known_then(prediction.plan),
-        **_known(sent),
+        **_known(spent),
         "sla_ms": _round(prediction.sla_ms, 1),
         "model": prediction.model,
     }

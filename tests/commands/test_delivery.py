@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from commands.delivery import Delivery
 from pipeline.background import background
 from pipeline.clock import ManualClock
+from pipeline.energy.shares import EnergyShares
 from pipeline.errors import SinkError
 from pipeline.items import Prediction, Status
 from pipeline.ledger import Ledger
@@ -75,6 +76,30 @@ async def test_sinks_write_on_their_own_thread():
     sink, clip = WatchedSink(), make_clip()
     await delivered([make_ok(clip)], [sink], [clip])
     assert sink.threads == {"sinks"}
+
+
+async def test_a_share_of_the_energy_is_in_what_is_written_and_told_and_is_read_on_the_sinks_thread():
+    joules, threads = iter([10.0, 12.5, 13.0]), []
+
+    def read():
+        threads.append(threading.current_thread().name)
+        return next(joules)
+
+    shares, sink, told = EnergyShares(read), ListSink(), []
+    shares.begin()
+    clips = [make_clip(seq) for seq in range(2)]
+    await delivered(map(make_ok, clips), [sink], clips, shares=shares, on_record=told.append)
+    assert [record.energy_j for record in told] == [2.5, 0.5]
+    assert sink.records == told
+    assert threads[1:] == ["sinks", "sinks"]
+
+
+async def test_a_share_is_told_where_nothing_is_written():
+    clip, told = make_clip(), []
+    shares = EnergyShares(iter([1.0, 3.0]).__next__)
+    shares.begin()
+    await delivered([make_ok(clip)], [], [clip], shares=shares, on_record=told.append)
+    assert [record.energy_j for record in told] == [2.0]
 
 
 async def test_who_follows_the_run_hears_of_a_record_only_once_it_is_written():

@@ -9,6 +9,7 @@ from configs.settings import ClipSettings, DeviceSettings
 from models import create_model
 from pipeline.channel import Channel
 from pipeline.clock import SystemClock
+from pipeline.energy.meter import EnergyMeter
 from pipeline.errors import ConfigError, HandshakeRefused, JanusError, LinkLost, MessageTooLarge
 from pipeline.items import Ran, Status
 from scheduling.link import LinkRules
@@ -19,6 +20,7 @@ from stages.head_infer import HeadInfer
 from stages.probe import Probe
 from tests.commands.link import ListSink, Wire, run_clips, setup_for, wire_to_cloud
 from tests.commands.machines import profile_for
+from tests.pipeline.energy.machine import Busy
 
 CLIPS = 6
 
@@ -104,6 +106,20 @@ async def test_overload_of_live_sources_drops_with_a_reason_and_serves_the_newes
     assert ledger.balanced
     assert ledger.admitted == 60
     assert Status.OK in {record.status for record in records if record.seq == 29}
+
+
+@pytest.mark.parametrize("live", [False, True])
+async def test_records_share_what_the_machine_took_from_the_first_clip_on(model, live):
+    meter = EnergyMeter([source := Busy(joules=100.0)])
+    ledger, records = await run_clips(setup_for(model, split=13), None, CLIPS, live=live, energy=meter)
+    assert ledger.balanced
+    assert all(record.energy_j >= 0 for record in records)
+    assert sum(record.energy_j for record in records) == pytest.approx(source.reads - 1)
+
+
+async def test_where_the_machine_shows_nothing_no_record_has_a_share(model):
+    _, records = await run_clips(setup_for(model, split=13), None, 2)
+    assert {record.energy_j for record in records} == {None}
 
 
 class Broken(Wire):

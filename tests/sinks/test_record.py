@@ -38,14 +38,15 @@ def test_a_clip_that_never_ran_has_no_plan_and_no_predictions() -> None:
     assert record["status"] == "dropped"
     assert record["reason"] == "queue full"
     assert [record[key] for key in ("plan", "expected_ms", "link", "sla_ms")] == [None] * 4
-    absent = {"label", "padded", "bytes", "load", "budget_ms", "near", "expected_parts_ms"}
+    absent = {"label", "padded", "bytes", "energy_j", "load", "budget_ms", "near", "expected_parts_ms"}
     assert not absent & record.keys()
 
 
-def test_label_padding_and_bytes_appear_where_there_are_any() -> None:
-    record = to_record(replace(DOCUMENTED, label="abseiling", padded=3, sent_bytes=4711))
-    assert (record["label"], record["padded"], record["bytes"]) == ("abseiling", 3, 4711)
-    assert [key for key in record if key not in {"label", "padded", "bytes"}] == list(to_record(DOCUMENTED))
+def test_label_padding_bytes_and_energy_appear_where_there_are_any() -> None:
+    known = {"label": "abseiling", "padded": 3, "bytes": 4711, "energy_j": 1.235}
+    record = to_record(replace(DOCUMENTED, label="abseiling", padded=3, sent_bytes=4711, energy_j=1.23456))
+    assert {key: record[key] for key in known} == known
+    assert [key for key in record if key not in known] == list(to_record(DOCUMENTED))
 
 
 def test_a_plan_without_a_forecast_expects_null_and_still_tells_of_the_link() -> None:
@@ -64,6 +65,10 @@ def test_a_wait_beyond_a_day_is_a_plan_that_cannot_be_carried_out() -> None:
     record = to_record(replace(DOCUMENTED, plan=dead))
     assert (record["expected_ms"], record["expected_parts_ms"]) == (None, {"uplink": None})
     assert record["budget_ms"] is None
+
+
+def test_no_joule_taken_is_a_figure_too() -> None:
+    assert to_record(replace(DOCUMENTED, energy_j=0.0))["energy_j"] == 0
 
 
 def test_numbers_are_rounded_to_what_they_can_mean() -> None:
