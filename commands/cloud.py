@@ -17,6 +17,7 @@ from configs.settings import CloudSettings
 from models import SplitViT
 from pipeline.background import background
 from pipeline.clock import Clock, SystemClock
+from pipeline.energy.meter import EnergyMeter, machine_meter
 from pipeline.errors import ProtocolError
 from pipeline.items import Header
 from pipeline.runner import Pipeline
@@ -46,7 +47,8 @@ def run(settings: CloudSettings) -> int:
     entrance = entrance_of(settings)
     model = load_model(settings.model)
     profile = load_or_make(model, settings.model, settings.profile)
-    return run_async(partial(_serve, settings, model, profile, entrance))
+    with machine_meter(SystemClock()) as energy:
+        return run_async(partial(_serve, settings, model, profile, entrance, energy))
 
 
 class Reception:
@@ -167,11 +169,13 @@ async def open_reception(
             yield reception
 
 
-async def _serve(settings: CloudSettings, model: SplitViT, profile: Profile, entrance: Entrance) -> int:
+async def _serve(
+    settings: CloudSettings, model: SplitViT, profile: Profile, entrance: Entrance, energy: EnergyMeter
+) -> int:
     counts = CloudCounts()
     async with (
         open_reception(settings, model, SystemClock(), profile, counts) as reception,
-        operated(settings.metrics, watch := CloudWatch(reception, counts)) as metrics,
+        operated(settings.metrics, watch := CloudWatch(reception, counts, energy)) as metrics,
         serve(
             settings.host,
             settings.port,

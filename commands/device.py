@@ -13,6 +13,7 @@ from commands.runtime import OK, SOME_FAILED, complain, run_async
 from commands.stopping import ending_on_signals
 from configs.settings import DeviceSettings
 from pipeline.clock import SystemClock
+from pipeline.energy.meter import EnergyMeter, machine_meter
 from pipeline.errors import ConfigError
 from pipeline.items import Status
 from pipeline.ledger import Ledger
@@ -46,8 +47,8 @@ def run(settings: DeviceSettings, request: DeviceRequest) -> int:
         raise ConfigError("no source is named: add --source, or sources to the file of --config")
     sinks = _sinks(request)
     setup = set_up(settings)
-    with opened(sinks):
-        ledger = run_async(partial(_run, setup, request, sinks))
+    with machine_meter(SystemClock()) as energy, opened(sinks):
+        ledger = run_async(partial(_run, setup, request, sinks, energy))
     if ledger is None:
         complain(f"{settings.grace_s:g} s of grace were not enough: what was under way has failed records")
         return SOME_FAILED
@@ -81,7 +82,9 @@ def _telling(sinks: Sequence[SinkRunner]) -> OnChange:
     return change
 
 
-async def _run(setup: Setup, request: DeviceRequest, sinks: Sequence[SinkRunner]) -> Ledger | None:
+async def _run(
+    setup: Setup, request: DeviceRequest, sinks: Sequence[SinkRunner], energy: EnergyMeter
+) -> Ledger | None:
     """Run to the end of the sources, or from a signal on to the end of what is under way; None where the
     grace was too short for that."""
     clock, model, settings = SystemClock(), setup.model, setup.settings
@@ -90,7 +93,7 @@ async def _run(setup: Setup, request: DeviceRequest, sinks: Sequence[SinkRunner]
     for source in sources:
         if isinstance(source, LiveSource):
             change(source.status(), None)
-    watch = DeviceWatch(sources, sinks, clock, settings.sla_ms)
+    watch = DeviceWatch(sources, sinks, clock, settings.sla_ms, energy)
     job = Job(
         inlets=[capture(source) for source in sources],
         sinks=sinks,
@@ -98,6 +101,7 @@ async def _run(setup: Setup, request: DeviceRequest, sinks: Sequence[SinkRunner]
         first_seq={
             source.name: max((sink.next_seq(source.name) for sink in sinks), default=0) for source in sources
         },
+        energy=energy,
         on_record=watch.record,
         on_start=watch.begun,
     )

@@ -1,6 +1,6 @@
 """Replay: video files through the pipeline, every clip exactly once, safe to kill."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -12,12 +12,14 @@ from rich.console import Console
 from commands.device_pipeline import Job, clip_settings, dial_for, geometry_of, run_device
 from commands.plan import Setup, set_up
 from commands.progress import ReplayProgress
-from commands.runtime import OK, SOME_FAILED, complain, run_async
+from commands.runtime import OK, SOME_FAILED, announce, complain, run_async
 from configs.files import ReplayFile
 from configs.settings import DeviceSettings
 from pipeline.clock import SystemClock
+from pipeline.energy.meter import EnergyMeter, machine_meter
+from pipeline.energy.total import EnergyTotal
 from pipeline.errors import ConfigError, LinkLost
-from pipeline.items import Status
+from pipeline.items import Prediction, Status
 from pipeline.ledger import Ledger
 from sinks.jsonl import STDOUT, JsonlSink
 from sources.file import FileSource
@@ -55,11 +57,13 @@ class ReplayRequest:
 
 
 def run(settings: DeviceSettings, request: ReplayRequest) -> int:
-    """Replay; exit status 1 when a record of the output is failed or, if strict, when one is missing."""
+    """Replay, and say what energy it took where that is known; exit status 1 when a record of the output is
+    failed or, if strict, when one is missing."""
     videos = find_videos(request.videos, request.pattern)
     sink = JsonlSink(request.output, resume=request.resume, overwrite=request.overwrite)
     setup = set_up(settings)
     connect = dial_for(setup)
+    total = EnergyTotal()
     with ExitStack() as stack:
         sink.open()
         stack.callback(sink.close)
@@ -67,10 +71,18 @@ def run(settings: DeviceSettings, request: ReplayRequest) -> int:
         progress = stack.enter_context(
             ReplayProgress(Console(stderr=True), videos, clip_settings(settings, setup.model), len(sink.done))
         )
+        energy = stack.enter_context(machine_meter(SystemClock()))
+
+        def recorded(record: Prediction) -> None:
+            progress.advance(record)
+            total.add(record.energy_j)
+
         try:
-            ledger = run_async(partial(_replay, setup, connect, videos, sink, progress))
+            ledger = run_async(partial(_replay, setup, connect, videos, sink, recorded, energy=energy))
         except LinkLost as error:
             raise LinkLost(f"{error}{_hint(request.output)}") from None
+    if told := total.told():
+        announce(f"energy: {told}")
     return _finish(ledger, sink, request)
 
 
@@ -79,7 +91,9 @@ async def _replay(
     connect: Dial | None,
     videos: Sequence[VideoFile],
     sink: JsonlSink,
-    progress: ReplayProgress,
+    on_record: Callable[[Prediction], None],
+    *,
+    energy: EnergyMeter,
 ) -> Ledger:
     clock, geometry = SystemClock(), geometry_of(setup.model)
     sources = (FileSource(video.path, video.name, geometry, clock) for video in videos)
@@ -88,7 +102,8 @@ async def _replay(
         sinks=[sink],
         live=False,
         done={clip_id: clip.start_s for clip_id, clip in sink.done.items()},
-        on_record=progress.advance,
+        energy=energy,
+        on_record=on_record,
     )
     return await run_device(setup, job, clock, connect)
 

@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.energy.total import EnergyTotal
 from pipeline.items import Prediction, Status
 
 REFRESHES_PER_S = 4
@@ -29,6 +30,7 @@ class ConsoleSink:
         self._counts: Counter[Status] = Counter()
         self._labelled = 0
         self._right = 0
+        self._energy = EnergyTotal()
         self._lock = Lock()
         self._live: Live | None = None
 
@@ -44,6 +46,7 @@ class ConsoleSink:
             self._last.append(prediction)
             self._counts[prediction.status] += 1
             self._count_label(prediction)
+            self._energy.add(prediction.energy_j)
         if self._live is None:
             self._console.out("  ".join(cells(prediction)), highlight=False)
 
@@ -55,10 +58,11 @@ class ConsoleSink:
             self._console.out(self.totals(), highlight=False)
 
     def totals(self) -> str:
-        """How many clips ended in which way, and how many of the labelled ones were right."""
+        """How many clips ended in which way, how many of the labelled ones were right, and the energy."""
         ended = ", ".join(f"{self._counts[status]} {status}" for status in Status)
         right = f"; {self._right} of {self._labelled} right" if self._labelled else ""
-        return f"{self._counts.total()} clips: {ended}{right}"
+        energy = f"; {told}" if (told := self._energy.told()) else ""
+        return f"{self._counts.total()} clips: {ended}{right}{energy}"
 
     def _count_label(self, prediction: Prediction) -> None:
         if prediction.label is not None and prediction.classes:

@@ -8,9 +8,11 @@ from anyio.streams.memory import MemoryObjectStreamStatistics
 from prometheus_client.core import Metric
 
 from commands.operations.counting import Histogram, Tally
+from commands.operations.energy import ENERGY, energy_metric
 from commands.operations.look import Look, Readiness
 from commands.operations.metric import BUCKETS_S, AnyMetric, Distribution, Number
 from commands.operations.queues import QUEUES, queue_metrics
+from pipeline.energy.meter import EnergyMeter
 from pipeline.items import Packet
 from transport.messages import Result
 
@@ -33,7 +35,7 @@ RECEIVED = Number("janus_cloud_received_bytes_total", "Payload of all clips that
 
 CLOUD: tuple[AnyMetric, ...] = (
     *(SESSIONS, SESSIONS_TOTAL, IN_FLIGHT, CLIPS, LATENCY, BATCH, RECEIVED),
-    *QUEUES,
+    *(ENERGY, *QUEUES),
 )
 
 
@@ -89,9 +91,10 @@ class Served(Protocol):
 class CloudWatch:
     """Looks at a reception when asked."""
 
-    def __init__(self, reception: Served, counts: CloudCounts) -> None:
+    def __init__(self, reception: Served, counts: CloudCounts, energy: EnergyMeter | None = None) -> None:
         self._reception = reception
         self._counts = counts
+        self._energy = energy or EnergyMeter()
         self._listening = False
 
     def listens(self) -> None:
@@ -100,7 +103,8 @@ class CloudWatch:
 
     def look(self) -> Look:
         """What is known now."""
-        return Look(tuple(self._metrics()), partial(_readiness, self._listening, self._reception.leaving))
+        readiness = partial(_readiness, self._listening, self._reception.leaving)
+        return Look(tuple(self._metrics()), readiness, lambda: [energy_metric(self._energy)])
 
     def _metrics(self) -> Iterator[Metric]:
         counts, reception = self._counts, self._reception

@@ -8,10 +8,12 @@ from prometheus_client.core import Metric
 from commands.device_pipeline import Running
 from commands.operations.counting import Labels
 from commands.operations.device_counts import MS, DeviceCounts
+from commands.operations.energy import ENERGY, energy_metric
 from commands.operations.look import Look, Readiness
 from commands.operations.metric import AnyMetric, Distribution, Number
 from commands.operations.queues import QUEUES, queue_metrics
 from pipeline.clock import Clock
+from pipeline.energy.meter import EnergyMeter
 from pipeline.items import Prediction
 from sinks.outage import SinkStatistics
 from sinks.runner import SinkRunner
@@ -75,7 +77,7 @@ DEVICE: tuple[AnyMetric, ...] = (
     *(PRUNINGS, SPLITS, CODECS, SENT, BANDWIDTH, ROUND_TRIP, CONNECTED, CORRECTION, SIZE_CORRECTION, CAUTION),
     *(STATE, RECONNECTS, FRAMES, DROPPED_FRAMES, CORRUPT_FRAMES, DISCARDED_FRAMES, CLOCK_JUMPS, WARNINGS),
     *(SINK_WRITTEN, SINK_GIVEN_UP, SINK_WAITING, SINK_SPOOLED, SINK_FAILING),
-    *QUEUES,
+    *(ENERGY, *QUEUES),
 )
 
 
@@ -83,13 +85,19 @@ class DeviceWatch:
     """Counts a run's records, and looks at its parts when asked."""
 
     def __init__(
-        self, sources: Sequence[Source], sinks: Sequence[SinkRunner], clock: Clock, sla_ms: float | None
+        self,
+        sources: Sequence[Source],
+        sinks: Sequence[SinkRunner],
+        clock: Clock,
+        sla_ms: float | None,
+        energy: EnergyMeter | None = None,
     ) -> None:
         self.counts = DeviceCounts(source.name for source in sources)
         self._cameras = [source for source in sources if isinstance(source, LiveSource)]
         self._sinks = dict(zip(unique([sink.name for sink in sinks]), sinks, strict=True))
         self._clock = clock
         self._sla_ms = sla_ms
+        self._energy = energy or EnergyMeter()
         self._running: Running | None = None
         self._ended: str | None = None
 
@@ -110,9 +118,7 @@ class DeviceWatch:
         running, now = self._running, self._clock.now()
         here = [*self._of_records(), *(self._of_run(running, now) if running else ())]
         linked = running is None or running.client is None or running.client.connected
-        return Look(
-            tuple(here), partial(self._readiness, linked, now), partial(self._of_cameras_and_sinks, now)
-        )
+        return Look(tuple(here), partial(self._readiness, linked, now), partial(self._elsewhere, now))
 
     def _of_records(self) -> Iterator[Metric]:
         counts = self.counts
@@ -145,9 +151,10 @@ class DeviceWatch:
             yield CONNECTED.at(running.client.connected)
         yield from queue_metrics(running.pipeline.statistics())
 
-    def _of_cameras_and_sinks(self, now: float) -> Iterator[Metric]:
+    def _elsewhere(self, now: float) -> Iterator[Metric]:
         yield from camera_metrics([camera.status() for camera in self._cameras])
         yield from sink_metrics({name: sink.statistics() for name, sink in self._sinks.items()}, now)
+        yield energy_metric(self._energy)
 
     def _readiness(self, linked: bool, now: float) -> Readiness:
         degraded = [] if linked else ["cloud: no link; clips are finished here"]

@@ -9,13 +9,16 @@ import pytest
 from commands import cloud
 from commands.cloud import open_reception, run
 from commands.profiling.cache import write_profile
-from configs.settings import CloudSettings, ModelSettings
+from configs.settings import CloudSettings, MetricsSettings, ModelSettings
+from pipeline.energy.meter import EnergyMeter
 from pipeline.errors import ConfigError, HandshakeRefused
 from pipeline.items import Packet, Status
 from scheduling.profile import parse_profile
 from stages.tail_service import TailService
 from tests.commands.link import run_clips, setup_for, wire_to_cloud
 from tests.commands.machines import profile_for
+from tests.commands.operations.pages import Page, fetch
+from tests.pipeline.energy.machine import Turned
 from tests.stages.packets import TickingClock, motion, packet_of, plan_for
 from transport.client import connect_cloud
 from transport.codecs import codec_names
@@ -237,6 +240,20 @@ def test_it_says_where_it_listens_and_serves_until_a_signal_then_status_0(
     assert capfd.readouterr().out == f"{printed[0]}\n"
     assert welcome[0].code == "digest"
     assert byes == [10.0]
+
+
+def test_the_metrics_of_a_cloud_say_what_its_machine_takes(model, monkeypatch, tmp_path):
+    write_profile(profile_for(model), tmp_path / "profile.json")
+    urls, pages = [], []
+
+    async def looked_at(message):
+        pages.append(Page((await anyio.to_thread.run_sync(fetch, urls[0]))[1]))
+
+    monkeypatch.setattr(cloud, "machine_meter", lambda clock: EnergyMeter([Turned("gpu-0", 12.5)]))
+    monkeypatch.setattr(cloud, "tell_where", urls.append)
+    monkeypatch.setattr(cloud, "interrupted", looked_at)
+    assert run(CloudSettings(port=0, profile=tmp_path / "profile.json", metrics=MetricsSettings(port=0))) == 0
+    assert pages[0]("janus_energy_joules_total", source="gpu-0") == 12.5
 
 
 def test_a_cloud_with_another_machines_profile_does_not_begin_to_listen(model, capfd, tmp_path):

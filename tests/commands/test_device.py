@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from commands import device
 from commands.demo import _sample_frames as sample_frames
 from commands.device import DeviceRequest, run
 from configs.settings import DeviceSettings, PlanSettings
 from main import app
+from pipeline.energy.meter import EnergyMeter
 from pipeline.errors import ConfigError, SinkError
 from sinks.settings import JsonlSettings
 from sources.writer import write_video
 from tests.commands.processes import only_line, start
+from tests.pipeline.energy.machine import Busy
 
 
 def invoke(*arguments):
@@ -44,6 +47,14 @@ def test_records_go_to_a_file_and_to_the_terminal(tmp_path):
     ]
     assert all(r["label"] == r["predictions"][0]["class"] for r in records)
     assert "2 clips: 2 ok" in result.stdout
+
+
+def test_energy_is_in_each_record_and_in_the_totals_where_the_machine_shows_it(tmp_path, monkeypatch):
+    output = tmp_path / "out.jsonl"
+    monkeypatch.setattr(device, "machine_meter", lambda clock: EnergyMeter([Busy()]))
+    result = invoke("--source", "pattern:motions?fps=100&clips=2", "--output", output)
+    assert sum(json.loads(line)["energy_j"] for line in output.read_text().splitlines()) == 2.0
+    assert "2.0 J, 1.000 a clip" in result.stdout
 
 
 @pytest.mark.parametrize(

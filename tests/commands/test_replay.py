@@ -9,15 +9,18 @@ import pytest
 from typer.testing import CliRunner
 
 from commands import device_pipeline
+from commands import replay as replaying
 from commands.demo import _sample_frames as sample_frames
 from commands.profiling.cache import write_profile
 from main import app
 from models import create_model
+from pipeline.energy.meter import EnergyMeter
 from sources.writer import write_video
 from tests.commands.link import cloud_here
 from tests.commands.machines import profile_for
 from tests.commands.processes import cloud, only_line, start
 from tests.data import shared_data
+from tests.pipeline.energy.machine import Busy
 from transport.websocket import dial
 
 CLIPS = 16
@@ -70,6 +73,19 @@ def test_every_clip_has_one_record_and_a_short_video_is_padded_and_marked(unbrok
     ]
     assert [r["padded"] for r in unbroken if "padded" in r] == [11]
     assert {r["plan"]["ran"] for r in unbroken} == {"device"}
+
+
+def test_energy_is_in_each_record_and_summed_at_the_end_where_the_machine_shows_it(
+    videos, unbroken, tmp_path, monkeypatch
+):
+    output = tmp_path / "out.jsonl"
+    monkeypatch.setattr(replaying, "machine_meter", lambda clock: EnergyMeter([Busy()]))
+    result = replay(videos, "--output", output, "--device-only")
+    shares = [record["energy_j"] for record in records_in(output)]
+    assert len(shares) == CLIPS + 1
+    assert sum(shares) == pytest.approx(CLIPS + 1, abs=0.01)
+    assert f"energy: {CLIPS + 1:.1f} J, 1.000 a clip" in only_line(result.stderr)
+    assert not any("energy_j" in record for record in unbroken)
 
 
 @pytest.mark.parametrize("split", [0, 12])

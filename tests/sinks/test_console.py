@@ -86,6 +86,13 @@ def test_labelled_clips_are_judged() -> None:
     assert sink.totals() == "3 clips: 3 ok, 0 late, 0 dropped, 0 failed; 1 of 2 right"
 
 
+def test_the_energy_of_clips_is_told_where_there_is_any() -> None:
+    sink = ConsoleSink(console(terminal=False))
+    for energy_j in (1.0, 2.0, None):
+        sink.write(replace(DOCUMENTED, energy_j=energy_j))
+    assert sink.totals() == "3 clips: 3 ok, 0 late, 0 dropped, 0 failed; 3.0 J, 1.500 a clip"
+
+
 def test_on_a_terminal_writing_draws_nothing_by_itself() -> None:
     on = console(terminal=True)
     sink = ConsoleSink(on)

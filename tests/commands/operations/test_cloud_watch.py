@@ -8,9 +8,11 @@ from commands.operations import cloud_watch
 from commands.operations.cloud_watch import CLOUD, CloudCounts, CloudWatch
 from configs.settings import CloudSettings
 from pipeline.clock import SystemClock
+from pipeline.energy.meter import EnergyMeter
 from tests.commands.link import Wire
 from tests.commands.operations.pages import page_of
 from tests.commands.test_cloud import answers_to, hello_of, renamed
+from tests.pipeline.energy.machine import Turned
 from tests.stages.packets import motion, packet_of, plan_for
 from transport.client import connect_cloud
 from transport.messages import Result
@@ -63,8 +65,19 @@ def test_an_answer_that_nobody_waits_for_is_of_one_that_has_gone():
     assert (counts.clips["gone",], counts.clips["failed",], counts.clips["ok",]) == (1, 1, 0)
 
 
+IDLE = {"leaving": False, "sessions": 0, "in_flight": 0, "queues": dict}
+
+
+def test_what_its_machine_takes_is_told_and_read_off_the_loop():
+    card = Turned("gpu-0", 3.5)
+    told = CloudWatch(SimpleNamespace(**IDLE), CloudCounts(), EnergyMeter([card]))
+    look = told.look()
+    assert card.reads == 0
+    assert page_of(look.collect())("janus_energy_joules_total", source="gpu-0") == 3.5
+
+
 def test_it_is_ready_while_it_listens():
-    reception = SimpleNamespace(leaving=False, sessions=0, in_flight=0, queues=dict)
+    reception = SimpleNamespace(**IDLE)
     told = CloudWatch(reception, CloudCounts())
     assert told.look().readiness().as_dict()["ready"] is False
     told.listens()

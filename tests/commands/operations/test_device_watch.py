@@ -12,6 +12,7 @@ from commands.operations.device_watch import DEVICE, DeviceWatch, camera_metrics
 from commands.operations.server import operated
 from configs.settings import MetricsSettings
 from pipeline.clock import ManualClock, SystemClock
+from pipeline.energy.meter import EnergyMeter
 from pipeline.errors import LinkLost, SinkError
 from pipeline.items import Status
 from sinks.outage import SinkStatistics
@@ -25,6 +26,7 @@ from stages.capture import capture
 from tests.commands.link import setup_for, wire_to_cloud
 from tests.commands.machines import profile_for
 from tests.commands.operations.pages import Page, fetch, page_of
+from tests.pipeline.energy.machine import Turned
 from tests.sinks.ends import FlakySink
 from tests.sinks.samples import DOCUMENTED
 
@@ -187,6 +189,18 @@ def test_a_sinks_numbers_are_told():
     assert [page(f"janus_sink_{name}", sink="x") for name in names] == [1, 2, 3, 4]
     assert page("janus_sink_failing_seconds", sink="x") == 10
     assert page("janus_sink_failing_seconds", sink="y") == 0
+
+
+def test_what_the_machine_takes_is_told_by_source_and_read_off_the_loop():
+    package, card = Turned("package-0", 7.5), Turned("gpu-0", None)
+    told = DeviceWatch([], [], ManualClock(), None, EnergyMeter([package, card]))
+    look = told.look()
+    assert package.reads == 0
+    page = page_of(look.collect())
+    assert {key: value for key, value in page.samples.items() if "energy" in key[0]} == {
+        ("janus_energy_joules_total", (("source", "package-0"),)): 7.5
+    }
+    assert not page_of(watch().look().collect()).has("janus_energy_joules_total")
 
 
 def test_no_label_and_no_word_of_readiness_holds_a_secret():
