@@ -28,6 +28,7 @@ from rich.table import Table
 
 from commands.profiling.cache import read_profile
 from commands.traces import read_trace
+from pipeline.energy.total import EnergyTotal
 from pipeline.items import Pixels
 from scheduling.emulation import slowed
 from scheduling.families import default_prunings
@@ -129,7 +130,7 @@ def replayed(policy: str, to: Setting) -> list[Line]:
 
 
 def measured(name: str, lines: list[Line], truth: list[int], trace: Trace, sla_ms: float) -> list[str]:
-    """One policy's row."""
+    """One policy's row, joules last."""
     total_ms = np.array([line.total_ms for line in lines])
     expected_ms = np.array([line.record["expected_ms"] for line in lines])
     right = [line.record["predictions"][0]["class_id"] == truth[line.record["seq"]] for line in lines]
@@ -153,7 +154,14 @@ def measured(name: str, lines: list[Line], truth: list[int], trace: Trace, sla_m
         f"{np.median(link):.0%}" if link else "-",
         f"{np.mean([line.record['plan']['split'] == 0 for line in lines]):.0%}",
         f"{np.mean([line.record['plan']['ran'] == 'device' for line in lines]):.0%}",
+        joules(lines),
     ]
+
+
+def joules(lines: list[Line]) -> str:
+    """Of this machine for a clip; empty where it does not show them."""
+    mean = EnergyTotal.of(line.record.get("energy_j") for line in lines).per_clip
+    return "" if mean is None else f"{mean:.3f}"
 
 
 def _mean_mbps(trace: Trace, line: Line) -> float:
@@ -221,6 +229,7 @@ def main(
         "on device",
         title=f"{Path(trace).name}, {slowdown:g} times slower device, {sla_ms:g} ms",
     )
+    rows: list[list[str]] = []
     with tempfile.TemporaryDirectory(prefix="janus-live-") as folder:
         to = Setting(
             Path(folder) / "images.mp4",
@@ -239,10 +248,14 @@ def main(
         for policy in policies.split(","):
             lines = replayed(policy, to)
             offset_s = lines[0].ready_s
-            table.add_row(*measured(policy, lines, truth, shape, sla_ms))
+            rows.append(measured(policy, lines, truth, shape, sla_ms))
             if output is not None:
                 keep(output / f"{policy}.jsonl", lines)
-        table.add_row(*oracle(to, shape, offset_s, clips))
+        rows.append([*oracle(to, shape, offset_s, clips), ""])
+    if any(row[-1] for row in rows):
+        table.add_column("J a clip")
+    for row in rows:
+        table.add_row(*row[: len(table.columns)])
     console.print(table)
 
 

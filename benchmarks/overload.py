@@ -30,6 +30,7 @@ from rich.table import Table
 from benchmarks.resident import memory_mb
 from commands.children import CLOUD_URL, Children
 from commands.live import LINK_ADDRESS
+from pipeline.energy.total import EnergyTotal
 
 SOURCES = 4
 CLIP_FRAMES = 16
@@ -156,6 +157,8 @@ def show(capacity: float, load: Offered, sla_ms: float) -> None:
     third = len(load.memory_mb) // 3
     first, last = np.mean(load.memory_mb[:third]), np.mean(load.memory_mb[-third:])
     table.add_row("device's memory, first and last third", f"{first:.0f}, {last:.0f} MB", "flat")
+    if told := EnergyTotal.of(record.get("energy_j") for record in load.records).told():
+        table.add_row("energy, of all processes on this machine", told, "")
     table.add_row("exit status after SIGTERM", f"{load.status}", "0")
     console.print(table)
 

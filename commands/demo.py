@@ -18,6 +18,7 @@ from rich.table import Table
 from commands.children import CLOUD_URL, Children
 from commands.outputs import make_room
 from commands.runtime import OK, SOME_FAILED
+from pipeline.energy.total import EnergyTotal
 from pipeline.errors import JanusError
 from pipeline.items import Pixels, Status
 from scheduling.traces import generate_lte
@@ -46,6 +47,7 @@ class Summary:
     ran: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     plans: Counter[str] = field(default_factory=Counter)
+    energy: EnergyTotal = field(default_factory=EnergyTotal)
     model: str = ""
 
     def add(self, record: dict[str, Any], truth: str) -> bool:
@@ -56,14 +58,16 @@ class Summary:
         self.latencies_ms.append(record["latency_ms"]["total"])
         self.statuses[record["status"]] += 1
         self.model = record["model"]
+        self.energy.add(record.get("energy_j"))
         if plan := record["plan"]:
             self.ran[plan["ran"]] += 1
             self.plans[f"{plan['pruning']}, split {plan['split']}, {plan['codec']}"] += 1
         return right
 
     def as_dict(self) -> dict[str, Any]:
-        """The keys of the summary file; latencies in milliseconds."""
+        """The keys of the summary file; latencies in milliseconds, and joules where records have any."""
         clips = self.statuses.total()
+        per_clip = self.energy.per_clip
         return {
             "clips": clips,
             "correct": self.correct,
@@ -73,6 +77,7 @@ class Summary:
                 "total": self.sent_bytes,
                 "per_clip": round(self.sent_bytes / clips) if clips else None,
             },
+            **({} if per_clip is None else {"joules_per_clip": round(per_clip, 3)}),
             "ran": dict(self.ran),
             "status": dict(self.statuses),
             "plans": dict(self.plans),
@@ -175,6 +180,8 @@ def _write(console: Console, summary: Summary, output: Path, sla_ms: float) -> N
     table.add_row("latency", "p50 {p50} ms, p95 {p95} ms".format(**totals["latency_ms"]))
     table.add_row("promise", f"{sla_ms:g} ms, {totals['status'].get(Status.LATE, 0)} clips late")
     table.add_row("link", "{total} bytes, {per_clip} a clip".format(**totals["bytes"]))
+    if energy := summary.energy.told():
+        table.add_row("energy", energy)
     table.add_row("plan", "; ".join(f"{plan} ({count})" for plan, count in totals["plans"].items()))
     table.add_row("ran", ", ".join(f"{where} {count}" for where, count in totals["ran"].items()))
     table.add_row("summary", str(output))

@@ -21,7 +21,7 @@ from commands.evaluation.scores import Tally
 from commands.evaluation.summary import Summary, summarise
 from commands.evaluation.tables import codecs_table, prunings_table
 from commands.evaluation.through_cloud import answers_through
-from commands.evaluation.timing import forward_ms
+from commands.evaluation.timing import forward_joules, forward_ms
 from commands.outputs import make_room
 from commands.plan import Setup, default_codecs, load_model
 from commands.runtime import OK, SOME_FAILED, complain, run_async
@@ -29,6 +29,7 @@ from commands.security import credentials_of
 from configs.settings import DeviceSettings
 from models import SplitViT
 from pipeline.clock import SystemClock
+from pipeline.energy.meter import machine_meter
 from pipeline.errors import ConfigError
 from pipeline.items import Pruning
 from scheduling.families import evaluate_prunings
@@ -96,7 +97,8 @@ def _require_room(request: EvaluateRequest) -> None:
 
 
 def _summary(tally: Tally, model: SplitViT, prunings: Sequence[Pruning]) -> Summary:
-    """What was counted, and how long each pruning takes."""
+    """What was counted, and what time and energy each pruning takes."""
+    clock = SystemClock()
     with _progress("time", 100, 0) as advance:
         shown = 0
 
@@ -105,8 +107,10 @@ def _summary(tally: Tally, model: SplitViT, prunings: Sequence[Pruning]) -> Summ
             advance(round(done * 100) - shown)
             shown = round(done * 100)
 
-        times = forward_ms(model, prunings, SystemClock(), on_progress=moved)
-    return summarise(tally.scores(), times, model.num_tokens)
+        times = forward_ms(model, prunings, clock, on_progress=moved)
+    with machine_meter(clock) as energy:
+        joules = forward_joules(model, prunings, clock, energy)
+    return summarise(tally.scores(), times, model.num_tokens, joules)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,8 @@ def told(record: dict[str, Any]) -> list[str]:
         lines.append(f"known then: {link['mbps']:g} Mbit/s, round trip {_ms(link['rtt_ms'])}{_load(record)}")
     if record.get("caution", 1.0) > 1:
         lines.append(f"margin: clips had lately taken up to {record['caution']:g} times what was expected")
+    if record.get("energy_j") is not None:
+        lines.append(f"energy: {record['energy_j']:g} J, its share of what the machine took")
     return lines
 
 

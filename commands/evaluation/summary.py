@@ -16,9 +16,10 @@ TOP1, AGREEMENT = "top1", "agreement"
 class Row:
     """A pruning and a codec over all splits measured; codec None: nothing is encoded.
 
-    `work` is the mean share of tokens, `forward_ms` what the whole model takes for one clip, `tokens` what
-    the merging leaves, `num_bytes` and `by_split` (accuracy at each split) what crossing costs. `accuracy`
-    is the mean over the splits of whichever measure the summary has.
+    `work` is the mean share of tokens, `forward_ms` what the whole model takes for one clip, `forward_j` what
+    the machine takes meanwhile if it shows that, `tokens` what the merging leaves, `num_bytes` and `by_split`
+    (accuracy at each split) what crossing costs. `accuracy` is the mean over the splits of whichever measure
+    the summary has.
     """
 
     pruning: Pruning
@@ -32,6 +33,7 @@ class Row:
     tokens: int
     forward_ms: float
     by_split: Mapping[int, float]
+    forward_j: float | None = None
     dominated: bool = False
 
     @property
@@ -49,7 +51,12 @@ class Summary:
     rows: tuple[Row, ...]
 
 
-def summarise(scores: Sequence[Score], forward_ms: Mapping[Pruning, float], num_tokens: int) -> Summary:
+def summarise(
+    scores: Sequence[Score],
+    forward_ms: Mapping[Pruning, float],
+    num_tokens: int,
+    forward_j: Mapping[Pruning, float] | None = None,
+) -> Summary:
     """The summary of all cells' scores."""
     labelled = all(score.top1.shown == score.agreement.shown for score in scores)
     measure = TOP1 if labelled else AGREEMENT
@@ -57,7 +64,8 @@ def summarise(scores: Sequence[Score], forward_ms: Mapping[Pruning, float], num_
     for score in scores:
         groups.setdefault((score.cell.pruning, score.cell.codec), []).append(score)
     rows = [_row(group, measure, forward_ms[group[0].cell.pruning], num_tokens) for group in groups.values()]
-    return Summary(measure, tuple(_marked(row, rows) for row in rows))
+    known = [replace(row, forward_j=(forward_j or {}).get(row.pruning)) for row in rows]
+    return Summary(measure, tuple(_marked(row, known) for row in known))
 
 
 def _row(scores: Sequence[Score], measure: str, forward_ms: float, num_tokens: int) -> Row:

@@ -15,17 +15,20 @@ CODEC_COLUMNS = ("codec", "KB", *SHARES, "by split %", "")
 
 
 def prunings_table(summary: Summary, title: str) -> Table:
-    """Each pruning with nothing encoded."""
-    table = _table(title, PRUNING_COLUMNS)
-    for row in summary.rows:
-        if row.codec is None:
-            table.add_row(
-                str(row.pruning),
-                str(row.tokens),
-                f"{row.work:.0%}",
-                f"{row.forward_ms:.1f}",
-                *map(_share, (row.top1, row.top5, row.agreement)),
-            )
+    """Each pruning with nothing encoded; its joules where any are known."""
+    rows = [row for row in summary.rows if row.codec is None]
+    shown = any(row.forward_j is not None for row in rows)
+    table = _table(title, (*PRUNING_COLUMNS, "J") if shown else PRUNING_COLUMNS)
+    for row in rows:
+        energy = "-" if row.forward_j is None else f"{row.forward_j:.3f}"
+        table.add_row(
+            str(row.pruning),
+            str(row.tokens),
+            f"{row.work:.0%}",
+            f"{row.forward_ms:.1f}",
+            *map(_share, (row.top1, row.top5, row.agreement)),
+            *([energy] if shown else []),
+        )
     return table
 
 

@@ -1,6 +1,10 @@
+import io
 import json
+import re
 
-from commands.demo import Summary
+from rich.console import Console
+
+from commands.demo import Summary, _write
 from tests.commands.processes import run
 
 
@@ -26,6 +30,20 @@ def test_the_summary_counts_what_was_seen():
     assert totals["latency_ms"] == {"p50": 20.0, "p95": 38.0, "max": 40.0}
     assert totals["bytes"] == {"total": 2000, "per_clip": 667}
     assert (totals["ran"], totals["status"]) == ({"split": 2}, {"ok": 2, "failed": 1})
+
+
+def test_energy_is_in_the_summary_where_it_is_in_records(tmp_path):
+    summary, bare = Summary(), Summary()
+    for energy_j in (1.0, 2.0):
+        summary.add(record(energy_j=energy_j), "left")
+        bare.add(record(), "left")
+    assert summary.as_dict()["joules_per_clip"] == 1.5
+    assert "joules_per_clip" not in bare.as_dict()
+    console = Console(record=True, width=100, file=io.StringIO())
+    _write(console, summary, tmp_path / "demo.json", 250.0)
+    assert re.search(r"│ energy +│ 3.0 J, 1.500 a clip", console.export_text())
+    _write(console, bare, tmp_path / "demo.json", 250.0)
+    assert "│ energy" not in console.export_text()
 
 
 def test_a_demo_that_saw_nothing_has_no_figures_to_invent():

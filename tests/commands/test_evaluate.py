@@ -5,15 +5,17 @@ import yaml
 from typer.testing import CliRunner
 
 from commands import evaluate
-from commands.evaluation.timing import forward_ms
+from commands.evaluation.timing import forward_joules, forward_ms
 from commands.profiling.rounds import Rounds
 from main import app
 from models import create_model
+from pipeline.energy.meter import EnergyMeter
 from scheduling.levels import parse_levels
 from sources.motions import motion_sequence
 from sources.writer import write_video
 from tests.commands.link import cloud_here
 from tests.commands.processes import only_line
+from tests.pipeline.energy.machine import Busy
 
 DATA = ("--threads", 1, "--data", "pattern:motions?seed=6&clips=8")
 SMALL = (*DATA, "--prunings", "uniform:6", "--codecs", "jpeg:60,int8+zstd")
@@ -43,6 +45,14 @@ def test_one_command_measures_and_writes_what_the_scheduler_reads(tmp_path):
     }
     assert "plotly" in html.read_text()
     assert len(output.read_text().splitlines()) == 9
+
+
+def test_joules_are_in_the_table_where_the_machine_shows_them(monkeypatch):
+    monkeypatch.setattr(evaluate, "machine_meter", lambda clock: EnergyMeter([Busy()]))
+    monkeypatch.setattr(evaluate, "forward_joules", lambda *args: forward_joules(*args, seconds=0))
+    result = run(*DATA, "--prunings", "uniform:6", "--codecs", "none")
+    assert result.exit_code == 0, result.output
+    assert [line.split()[-1] for line in result.stdout.splitlines() if "100.0" in line] == ["1.000"] * 2
 
 
 def test_an_evaluation_that_was_killed_goes_on_to_the_same_end(tmp_path):

@@ -104,6 +104,12 @@ def test_a_record_without_a_plan_or_without_a_forecast_says_what_there_is(tmp_pa
     assert "candidate" not in text
 
 
+def test_a_clips_share_of_the_energy_is_told_where_it_has_one(tmp_path):
+    path = written(tmp_path / "out.jsonl", spoilt(energy_j=1.25), to_line(numbered(7)))
+    assert "energy: 1.25 J, its share of what the machine took" in explained(path, DOCUMENTED.clip_id)
+    assert "energy" not in explained(path, numbered(7).clip_id)
+
+
 @pytest.mark.parametrize(
     "clip_id", ["tür/000001", 'a "b"\\c/000002', "\u65e5\u672c/000003", "a:smile:[b]/000004"]
 )

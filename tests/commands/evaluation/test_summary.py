@@ -29,6 +29,12 @@ def test_without_truth_agreement_is_the_measure():
     assert partly.measure == "agreement"
 
 
+def test_joules_are_the_prunings_own_where_they_are_known():
+    rows = summarise([score(LIGHT), score(LIGHT, "int8", 3), score(HEAVY)], MS, 129, {LIGHT: 1.5}).rows
+    assert [row.forward_j for row in rows] == [1.5, 1.5, None]
+    assert {row.forward_j for row in a_summary().rows} == {None}
+
+
 def test_work_and_tokens_are_the_prunings_own():
     heavy = summarise([score(HEAVY)], MS, 129).rows[0]
     assert heavy.tokens == 129 - 72
