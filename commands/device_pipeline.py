@@ -166,9 +166,8 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
                 rescue=rescue,
                 on_welcome=welcomed if job.live else None,
             )
-        first = from_first(batch.run, shares, sink_worker) if shares else batch.run
         stages = [
-            Stage("clip_batch", first, capacity=2 * model.clip_frames),
+            Stage("clip_batch", from_first(batch.run, shares, sink_worker), capacity=2 * model.clip_frames),
             _schedule_stage(schedule.run, job.live),
             Stage("head_infer", in_two_lanes(run_head, head.passes), capacity=1),
             Stage("compress", per_clip(Compress(codec_worker, clock))),

@@ -1,4 +1,4 @@
-"""The energy of a run: from its first clip on, and in words."""
+"""The energy of a run: from its first clip on."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -11,8 +11,10 @@ from pipeline.worker import Worker
 StageRun = Callable[[Channel[Any]], AsyncGenerator[Any, None]]
 
 
-def from_first(run: StageRun, shares: EnergyShares, worker: Worker) -> StageRun:
-    """The stage `run`, whose first item is when `shares` begin, on `worker`'s thread."""
+def from_first(run: StageRun, shares: EnergyShares | None, worker: Worker) -> StageRun:
+    """The stage `run`, with whose first item `shares` begin, on `worker`'s thread; without any, as it is."""
+    if shares is None:
+        return run
 
     async def running(items: Channel[Any]) -> AsyncGenerator[Any, None]:
         begun = False

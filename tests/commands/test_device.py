@@ -2,6 +2,7 @@ import json
 import signal
 import sqlite3
 import time
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from pipeline.energy.meter import EnergyMeter
 from pipeline.errors import ConfigError, SinkError
 from sinks.settings import JsonlSettings
 from sources.writer import write_video
+from tests.commands.operations.pages import page_of
 from tests.commands.processes import only_line, start
-from tests.pipeline.energy.machine import Busy
+from tests.pipeline.energy.machine import Busy, Turned
 
 
 def invoke(*arguments):
@@ -55,6 +57,20 @@ def test_energy_is_in_each_record_and_in_the_totals_where_the_machine_shows_it(t
     result = invoke("--source", "pattern:motions?fps=100&clips=2", "--output", output)
     assert sum(json.loads(line)["energy_j"] for line in output.read_text().splitlines()) == 2.0
     assert "2.0 J, 1.000 a clip" in result.stdout
+
+
+def test_the_metrics_of_a_device_say_what_its_machine_takes(monkeypatch):
+    watches = []
+
+    @asynccontextmanager
+    async def operated(settings, watch):
+        watches.append(watch)
+        yield None
+
+    monkeypatch.setattr(device, "operated", operated)
+    monkeypatch.setattr(device, "machine_meter", lambda clock: EnergyMeter([Turned("VDD_IN", 12.5)]))
+    assert invoke("--source", "pattern:motions?fps=100&clips=1").exit_code == 0
+    assert page_of(watches[0].look().collect())("janus_energy_joules_total", source="VDD_IN") == 12.5
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,8 @@ async def test_a_stage_that_is_left_early_is_closed():
         assert await anext(running) == 1
         await running.aclose()
     assert closed == [True]
+
+
+async def test_a_stage_without_shares_is_left_as_it_is():
+    with Worker("sinks") as worker:
+        assert from_first(run_of, None, worker) is run_of
