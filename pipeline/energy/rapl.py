@@ -20,7 +20,7 @@ def rapl_counters(system: Path, *, whole_platform: bool) -> list[Counter]:
     that of the platform in their place. What may not be read is not there; the log says so once."""
     found: dict[str, Counter] = {}
     hidden: list[str] = []
-    for zone in sorted((system / ZONES).glob("intel-rapl:*")):  # intel-rapl-mmio shows the same ones again
+    for zone in sorted((system / ZONES).glob("intel-rapl*:*")):  # some are shown by two roads, by one name
         try:
             name = (zone / "name").read_text("ascii", "replace").strip()
             if name.startswith(PACKAGE) or (name == PLATFORM and whole_platform and _counts(zone)):

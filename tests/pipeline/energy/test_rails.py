@@ -17,7 +17,7 @@ RAILS = {
 
 
 def test_the_boards_input_is_millivolts_times_milliamperes_over_time(tmp_path):
-    monitor(tmp_path, 0, name="tmp451", in1_label="VDD_IN")
+    monitor(tmp_path, 0, name="tmp451", in1_label="VDD_IN", in1_input=1, curr1_input=1)
     board = monitor(tmp_path, 1, **RAILS)
     clock = ManualClock()
     (rail,) = input_rails(tmp_path, clock)

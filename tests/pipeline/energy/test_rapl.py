@@ -37,12 +37,12 @@ def test_the_platform_stands_for_its_packages_where_it_counts_and_is_wanted(tmp_
     assert names(tmp_path) == ["package-0"]
 
 
-def test_the_same_package_by_another_road_is_not_counted_again(tmp_path):
-    zone(tmp_path, "0", "package-0")
-    write(
-        tmp_path / "class/powercap/intel-rapl-mmio:0", name="package-0", energy_uj=1, max_energy_range_uj=10
-    )
-    write(tmp_path / "class/powercap/intel-rapl", enabled=1)
+@pytest.mark.parametrize("roads", [("",), ("-tpmi",), ("", "-mmio")])
+def test_a_package_is_counted_once_by_whatever_roads_it_is_shown(tmp_path, roads):
+    for road in roads:
+        folder = tmp_path / "class" / "powercap" / f"intel-rapl{road}"
+        write(folder, enabled=1)
+        write(folder.with_name(f"{folder.name}:0"), name="package-0", energy_uj=1, max_energy_range_uj=10)
     assert names(tmp_path) == ["package-0"]
 
 
