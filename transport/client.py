@@ -41,6 +41,7 @@ CONNECT_S = 5.0
 ANSWER_S = 300.0
 PROVEN_S = 30.0  # a link that held so long was a good one, whatever it carried
 GOODBYE_S = 10.0
+MOST_IN_FLIGHT = 1024
 EVENT_CAPACITY = 1024
 PROBE_FRAME_BYTES = 64
 FOR_EVER = ("protocol", "model", "digest", "codec")
@@ -59,6 +60,7 @@ class CloudClient:
         watch: LinkWatch,
         handshake_s: float,
         answer_s: float,
+        most_in_flight: int,
     ) -> None:
         self._dial = dial
         self._hello = hello
@@ -67,6 +69,7 @@ class CloudClient:
         self._watch = watch
         self._handshake_s = handshake_s
         self._answer_s = answer_s
+        self._most_in_flight = most_in_flight
         self._outbox = Outbox()
         self._probes = Probes()
         self._changed = Signal()
@@ -106,15 +109,28 @@ class CloudClient:
         """Clips handed in and not answered yet."""
         return len(self._outbox)
 
+    @property
+    def overdue(self) -> bool:
+        """Whether the cloud still owes an answer to a clip that was withdrawn."""
+        return self._outbox.overdue
+
+    async def room(self) -> None:
+        """Wait until there is a link, and less than the most clips are unanswered; any LinkError means that
+        the client has given up for good."""
+        while self._failure is None and not (self.connected and len(self._outbox) < self._window):
+            await self._changed.wait()
+        if self._failure is not None:
+            raise self._failure
+
     async def submit(self, packet: Packet) -> None:
-        """Hand in one clip; waits while `max_in_flight` clips are unanswered.
+        """Hand in one clip; waits while as many clips as may be are unanswered.
 
         MessageTooLarge and ProtocolError refuse this clip alone; any LinkError means that the client
         has given up for good.
         """
         clip_id = packet.header.clip_id
         data = encode(ClipMessage.of(packet))
-        while self._failure is None and len(self._outbox) >= self.welcome.max_in_flight:
+        while self._failure is None and len(self._outbox) >= self._window:
             await self._changed.wait()
         if self._failure is not None:
             raise self._failure
@@ -204,6 +220,10 @@ class CloudClient:
             with suppress(LinkLost), anyio.move_on_after(1):
                 await self._link.connection.send(encode(Bye(reason="done")))
 
+    @property
+    def _window(self) -> int:
+        return min(self.welcome.max_in_flight, self._most_in_flight)
+
     async def _wait(self, backoff: Backoff, error: LinkLost) -> None:
         wait_s = backoff.next_wait(self._clock.now())
         if wait_s is None:
@@ -217,6 +237,7 @@ class CloudClient:
             link = await greet(connection, self._hello, self._clock, self._handshake_s)
             self._welcome, self._link, self._goodbye = link.welcome, link, None
             self._watch.link_up(link.rtt_s, self._clock.now())
+            self._changed.notify()
             unless_accepted.pop_all()
             return link
 
@@ -345,12 +366,14 @@ async def connect_cloud(
     handshake_s: float = HANDSHAKE_S,
     answer_s: float = ANSWER_S,
     at_once: bool = True,
+    most_in_flight: int = MOST_IN_FLIGHT,
 ) -> AsyncIterator[CloudClient]:
     """A client that is connected, and stays so while the context lasts.
 
     LinkLost when the first link cannot be had within `connect_s`; later ones get `patience_s` each
     outage. Not `at_once`: the first link is looked for in the background as well, and nothing waits for it.
-    `watch` hears of every message. HandshakeRefused, then or later, ends it at once, unless patience is
+    `watch` hears of every message. No more than `most_in_flight` clips are unanswered at once, however many
+    the cloud allows. HandshakeRefused, then or later, ends it at once, unless patience is
     endless and the device was welcome before. A link on which nothing is heard for `answer_s` while clips
     wait for their answer counts as lost.
     """
@@ -363,6 +386,7 @@ async def connect_cloud(
         watch=watch or NoWatch(),
         handshake_s=handshake_s,
         answer_s=answer_s,
+        most_in_flight=most_in_flight,
     )
     with client:
         link = await client.open(Backoff(connect_s, rng)) if at_once else None

@@ -17,12 +17,17 @@ from transport.messages import (
     Hello,
     Message,
     Probe,
+    Role,
     Welcome,
     decode,
     encode,
 )
 
 HANDSHAKE_S = 5.0
+NOT_SOUGHT: dict[Role, str] = {
+    "cloud": "this is no peer but a cloud; name it by --cloud",
+    "peer": "this is no cloud but a peer, which serves one part of a DeViT; name it by --peers",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +48,13 @@ async def greet(connection: Connection, hello: Hello, clock: Clock, timeout_s: f
     try:
         with anyio.fail_after(timeout_s):
             await connection.send(encode(hello))
-            welcome = _welcome(peer, decode(await connection.receive(), REPLY_LIMIT_BYTES))
+            welcome = _welcome(peer, hello, decode(await connection.receive(), REPLY_LIMIT_BYTES))
             _refuse_other_model(peer, hello, welcome)
             return Link(connection, welcome, await _round_trip(connection, clock))
     except TimeoutError:
         raise LinkLost(f"{peer}: no Janus welcome within {timeout_s:g} s") from None
     except ProtocolError as error:
-        raise HandshakeRefused(f"{peer}: does not speak as a Janus cloud: {error}") from None
+        raise HandshakeRefused(f"{peer}: does not speak as a Janus {hello.seeks}: {error}") from None
 
 
 async def admit(
@@ -81,10 +86,10 @@ async def admit(
     return hello
 
 
-def _welcome(peer: str, message: Message) -> Welcome:
+def _welcome(peer: str, hello: Hello, message: Message) -> Welcome:
     if isinstance(message, ErrorMessage):
         refused = LinkLost if message.code == "busy" else HandshakeRefused
-        raise refused(f"{peer}: the cloud refused: {message.message}")
+        raise refused(f"{peer}: the {hello.seeks} refused: {message.message}")
     if not isinstance(message, Welcome):
         raise ProtocolError(f"{message.type} message where a welcome belongs")
     return message
@@ -98,15 +103,32 @@ def _refuse_other_model(peer: str, hello: Hello, welcome: Welcome) -> None:
 
 def _problem(hello: Hello, welcome: Welcome) -> tuple[ErrorCode, str] | None:
     if hello.protocol != welcome.protocol or hello.protocol != PROTOCOL:
-        versions = f"the cloud speaks protocol {welcome.protocol}, the device {hello.protocol}"
+        versions = f"the {welcome.serves} speaks protocol {welcome.protocol}, the device {hello.protocol}"
         return "protocol", f"{versions}; install the same version on both"
+    if hello.seeks != welcome.serves:
+        return "model", NOT_SOUGHT[welcome.serves]
+    other = _other_part(hello, welcome) if welcome.serves == "peer" else _other_model(hello, welcome)
+    if other is None and not set(hello.codecs) & set(welcome.codecs):
+        return "codec", f"no codec in common; the {welcome.serves} takes {', '.join(welcome.codecs)}"[:500]
+    return other
+
+
+def _other_part(hello: Hello, welcome: Welcome) -> tuple[ErrorCode, str] | None:
+    if welcome.digest in hello.parts:
+        return None
+    trained = ", ".join(digest[:8] for digest in hello.parts)
+    return "digest", (
+        f"the peer serves part {welcome.digest[:8]}, the device's fusion was trained with {trained}; "
+        "give both the files of one run"
+    )
+
+
+def _other_model(hello: Hello, welcome: Welcome) -> tuple[ErrorCode, str] | None:
     if hello.model != welcome.model:
         return "model", f"the cloud runs {welcome.model}, the device {hello.model}; give both the same model"
     if hello.digest != welcome.digest:
         digests = f"{welcome.digest[:12]} on the cloud, {hello.digest[:12]} on the device"
         return "digest", f"the weights of {hello.model} differ: {digests}; give both the same weights"
-    if not set(hello.codecs) & set(welcome.codecs):
-        return "codec", f"no codec in common; the cloud takes {', '.join(welcome.codecs)}"[:500]
     return None
 
 

@@ -30,7 +30,9 @@ Tokens = Annotated[int, Field(ge=0, le=65536)]
 Size = Annotated[int, Field(ge=1, le=65536)]
 Confidence = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[float, Field(ge=0, le=1e9)]
+Role = Literal["cloud", "peer"]
 MOST_PIXELS = 1 << 30
+MOST_TOKEN_BYTES = 1 << 18
 
 
 class _Body(BaseModel):
@@ -39,7 +41,10 @@ class _Body(BaseModel):
 
 
 class Hello(_Body):
-    """The device's first message. `digest` is of the model's weights; `codecs` are codec families."""
+    """The device's first message. `digest` is of the model's weights; `codecs` are codec families.
+
+    A device that seeks peers runs a fusion, which `digest` is of, of the parts whose digests are `parts`.
+    """
 
     # A newer peer may say more: the handshake must still reach the line that names both versions.
     model_config = ConfigDict(extra="ignore")
@@ -49,10 +54,13 @@ class Hello(_Body):
     digest: Name
     codecs: Specs
     device: Name | None = None
+    seeks: Role = "cloud"
+    parts: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
 
 
 class Welcome(_Body):
-    """The cloud's answer: what it runs, the session's limits, and its profile if it has one."""
+    """The answer: what runs here, the session's limits, and a cloud's profile if it has one. A peer says of
+    which `shape` [T, H, W, 3] its part takes clips; `digest` is the part's."""
 
     model_config = ConfigDict(extra="ignore")
     type: ClassVar[str] = "welcome"
@@ -63,6 +71,8 @@ class Welcome(_Body):
     max_in_flight: Annotated[int, Field(ge=1, le=1024)]
     codecs: Specs
     profile: Annotated[dict[Name, Any], Field(max_length=64)] | None = None
+    serves: Role = "cloud"
+    shape: Annotated[tuple[Size, ...], Field(min_length=4, max_length=4)] | None = None
 
 
 class ClipMessage(_Body):
@@ -110,13 +120,15 @@ class Ack(_Body):
 
 
 class Result(_Body):
-    """A clip's answer, best class first as (name, class_id, confidence), or `error`: why it failed."""
+    """A clip's answer, best class first as (name, class_id, confidence), or `error`: why it failed. Of a peer
+    the answer is `payload`: the token of its part, float32 [D], little-endian."""
 
     type: ClassVar[str] = "result"
     clip_id: ClipId
     classes: Annotated[tuple[tuple[Name, Count, Confidence], ...], Field(max_length=256)] = ()
     durations_ms: Annotated[dict[Name, Milliseconds], Field(max_length=32)] = Field(default_factory=dict)
     error: Text | None = None
+    payload: Annotated[bytes, Field(max_length=MOST_TOKEN_BYTES)] | None = None
 
 
 ErrorCode = Literal[

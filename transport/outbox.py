@@ -44,6 +44,11 @@ class Outbox:
         """Whether a clip is out whose answer somebody waits for."""
         return any(entry.sent_at is not None and not entry.withdrawn for entry in self._waiting.values())
 
+    @property
+    def overdue(self) -> bool:
+        """Whether a clip is out whose answer nobody waits for any more."""
+        return any(entry.withdrawn for entry in self._waiting.values())
+
     def withdraw(self, clip_id: str) -> None:
         """Nobody waits for this answer any more; a clip that has not left yet never will."""
         entry = self._waiting.get(clip_id)

@@ -52,7 +52,7 @@ def _clear(where: URL, credentials: Credentials, error: Exception) -> LinkLost |
         return HandshakeRefused(f"{peer}: {_tls_line(where, credentials, tls)}")
     if isinstance(error, aiohttp.ClientConnectorError):
         reason = error.strerror or error.os_error
-        lost = LinkLost(f"{peer}: cannot connect ({reason}); is the cloud running?")
+        lost = LinkLost(f"{peer}: cannot connect ({reason}); is it running?")
         return None if isinstance(error.os_error, ConnectionResetError) else lost
     if not isinstance(error, aiohttp.WSServerHandshakeError) or error.status == BAD_REQUEST:
         return None

@@ -24,16 +24,20 @@ from transport.messages import (
 LIMIT = 1 << 20
 MESSAGES: list[Message] = [
     HELLO,
+    HELLO.model_copy(update={"seeks": "peer", "parts": ("1f2e", "3d4c")}),
     WELCOME,
+    WELCOME.model_copy(update={"serves": "peer", "shape": (1, 64, 64, 3)}),
     WELCOME.model_copy(update={"profile": {"dtype": "float32", "ms": (1.5, 2.0), "deep": {"a": None}}}),
     ClipMessage.of(packet(3, b"\x00\xff", shape=(2, 8))),
     Ack(clip_id="a", num_bytes=605184),
     Result(clip_id="a", classes=(("zumba", 399, 0.25),), durations_ms={"wait": 1, "tail": 20.5}),
     Result(clip_id="a", error="does not decode"),
+    Result(clip_id="a", payload=b"\x00\x00\x80\x3f"),
     ErrorMessage(code="digest", message="other weights"),
     Probe(nonce=7, payload=b"x" * 100),
     Bye(reason="done"),
 ]
+NO_TOKEN = ("payload", None)  # a cloud's result is as it was before there were peers
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
 
@@ -45,7 +49,8 @@ def test_every_message_survives_the_wire(message: Message) -> None:
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.type)
 def test_a_message_is_one_msgpack_map_with_its_type(message: Message) -> None:
     fields = msgpack.unpackb(encode(message), use_list=False)
-    assert fields == {"type": message.type, **message.model_dump()}
+    said = {name: value for name, value in message.model_dump().items() if (name, value) != NO_TOKEN}
+    assert fields == {"type": message.type, **said}
 
 
 @given(
@@ -80,7 +85,7 @@ def test_a_missing_field_is_named(message: Message) -> None:
             decode(msgpack.packb(rest), LIMIT)
 
 
-@pytest.mark.parametrize("message", MESSAGES[3:], ids=lambda message: message.type)
+@pytest.mark.parametrize("message", MESSAGES[5:], ids=lambda message: message.type)
 def test_a_field_too_many_is_refused(message: Message) -> None:
     with pytest.raises(ProtocolError, match="colour"):
         decode(msgpack.packb({**fields_of(message), "colour": "blue"}), LIMIT)

@@ -94,3 +94,18 @@ def test_a_withdrawn_clip_is_still_counted_by_the_cloud_and_never_sent_again() -
     assert send_all(outbox, 0.0, limit=2) == [], "the one that waited is gone, the others fill the window"
     outbox.link_lost()
     assert send_all(outbox, 1.0) == [1]
+
+
+def test_an_answer_is_overdue_from_when_nobody_waits_for_it_until_it_comes_or_the_link_is_lost() -> None:
+    outbox = outbox_of(3)
+    send_all(outbox, 0.0, limit=2)
+    assert not outbox.overdue
+    outbox.withdraw(clip(2))
+    assert not outbox.overdue
+    outbox.withdraw(clip(0))
+    assert outbox.overdue
+    outbox.answer(clip(0))
+    assert not outbox.overdue
+    outbox.withdraw(clip(1))
+    outbox.link_lost()
+    assert not outbox.overdue
