@@ -14,7 +14,6 @@ import typer
 
 from commands.devit.verbs import app as devit
 from commands.options import (
-    SECURITY,
     Cloud,
     Codec,
     Codecs,
@@ -25,10 +24,15 @@ from commands.options import (
     DtypeOption,
     Grace,
     Hop,
+    Host,
+    LetIn,
     Levels,
     Log,
     LogStyle,
+    MaxBatch,
+    MaxInFlight,
     MaxLoss,
+    MaxMessageMb,
     MetricsHost,
     MetricsPort,
     Model,
@@ -48,8 +52,10 @@ from commands.options import (
     Threads,
     TlsCa,
     TlsCert,
+    TlsClientCa,
     TlsKey,
     TokenFile,
+    TokensFile,
     Tolerance,
     TopK,
     Verb,
@@ -84,42 +90,21 @@ def cloud(
     dtype: DtypeOption = Dtype.FLOAT32,
     device: DeviceOption = "cpu",
     threads: Threads = 1,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8765,
-    max_message_mb: Annotated[
-        float, typer.Option("--max-message-mb", min=0.002, max=1000, help="Largest message taken.")
-    ] = 16.0,
-    max_in_flight: Annotated[
-        int, typer.Option("--max-in-flight", min=1, help="Clips a device may have open.")
-    ] = 8,
-    max_batch: Annotated[int, typer.Option("--max-batch", min=1, help="Clips that may share a batch.")] = 8,
+    max_message_mb: MaxMessageMb = 16.0,
+    max_in_flight: MaxInFlight = 8,
+    max_batch: MaxBatch = 8,
     profile: ProfileOption = None,
     top_k: TopK = 5,
     grace: Grace = 10.0,
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--token-file",
-            help="A file of tokens, one a line; a device must show one. Else JANUS_TOKEN is read.",
-            rich_help_panel=SECURITY,
-        ),
-    ] = None,
+    token_file: TokensFile = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
-    tls_client_ca: Annotated[
-        Path | None,
-        typer.Option(
-            "--tls-client-ca", help="A device must show a certificate of this CA.", rich_help_panel=SECURITY
-        ),
-    ] = None,
-    insecure: Annotated[
-        bool,
-        typer.Option(
-            "--insecure", help="Let in everybody who reaches this machine.", rich_help_panel=SECURITY
-        ),
-    ] = False,
+    tls_client_ca: TlsClientCa = None,
+    insecure: LetIn = False,
     log: Log = LogStyle.TEXT,
     verbose: Verbose = 0,
 ) -> None:
@@ -152,6 +137,66 @@ def cloud(
         set_up_logging(verbose, settings.log)
 
         from commands.cloud import run
+
+        return run(settings)
+
+    sys.exit(guarded(work))
+
+
+@app.command()
+def peer(
+    context: typer.Context,
+    config: Config = None,
+    part: Annotated[
+        Path | None, typer.Option("--part", help="The part to serve, a file of main.py devit fit.")
+    ] = None,
+    device: DeviceOption = "cpu",
+    threads: Threads = 1,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8766,
+    max_message_mb: MaxMessageMb = 16.0,
+    max_in_flight: MaxInFlight = 8,
+    max_batch: MaxBatch = 8,
+    grace: Grace = 10.0,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
+    token_file: TokensFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_client_ca: TlsClientCa = None,
+    insecure: LetIn = False,
+    log: Log = LogStyle.TEXT,
+    verbose: Verbose = 0,
+) -> None:
+    """Serve one part of a DeViT to devices with --peers, until interrupted."""
+    set_up_logging(verbose, log.value)
+
+    def work() -> int:
+        from commands.configuration import configured
+        from configs.files import PeerFile
+
+        settings = configured(
+            *(PeerFile, context, config),
+            part=part,
+            device=device,
+            threads=threads,
+            host=host,
+            port=port,
+            token_file=token_file,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            tls_client_ca=tls_client_ca,
+            insecure=insecure,
+            max_message_bytes=round(max_message_mb * 1e6),
+            max_in_flight=max_in_flight,
+            max_batch=max_batch,
+            grace_s=grace,
+            metrics={"host": metrics_host, "port": metrics_port},
+            log=log.value,
+        )
+        set_up_logging(verbose, settings.log)
+
+        from commands.peer import run
 
         return run(settings)
 

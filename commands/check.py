@@ -8,7 +8,7 @@ import yaml
 
 from commands.rules import verify
 from commands.runtime import OK, complain
-from configs.files import KINDS, CloudFile, DeviceFile, ReplayFile, kind_of, read_file
+from configs.files import KINDS, CloudFile, DeviceFile, PeerFile, ReplayFile, kind_of, read_file
 from configs.yaml_file import read_config
 from pipeline.errors import ConfigError
 from pipeline.redact import HIDDEN, redacted, redacted_address
@@ -22,7 +22,7 @@ def run(path: Path, verb: str | None = None) -> int:
     line if it is wrong."""
     verb = verb or kind_of(read_config(path))
     settings, _ = read_file(KINDS[verb], path)
-    assert isinstance(settings, DeviceFile | ReplayFile | CloudFile)  # noqa: S101  (all that there are)
+    assert isinstance(settings, DeviceFile | ReplayFile | CloudFile | PeerFile)  # noqa: S101  (all that there are)
     notes = verify(settings, str(path))
     if isinstance(settings, DeviceFile) and not settings.sources:
         raise ConfigError(f"{path}: sources: none is named; write `sources: {{door: rtsp://HOST/PATH}}`")
@@ -35,7 +35,7 @@ def run(path: Path, verb: str | None = None) -> int:
     return OK
 
 
-def shown(settings: DeviceFile | ReplayFile | CloudFile) -> dict[str, Any]:
+def shown(settings: DeviceFile | ReplayFile | CloudFile | PeerFile) -> dict[str, Any]:
     """The settings as plain values without a secret."""
     values = _hidden(settings.model_dump(mode="json", exclude_none=True))
     assert isinstance(values, dict)  # noqa: S101  (as the settings are)

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 import typer
 
 from commands.rules import verify
-from configs.files import CloudFile, DeviceFile, ReplayFile, merged, read_file, settings_of
+from configs.files import CloudFile, DeviceFile, PeerFile, ReplayFile, merged, read_file, settings_of
 from configs.settings import checked
 
-F = TypeVar("F", DeviceFile, ReplayFile, CloudFile)
+F = TypeVar("F", DeviceFile, ReplayFile, CloudFile, PeerFile)
 
 # Where an option is not called as the last part of its key.
 OPTIONS = {

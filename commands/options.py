@@ -28,6 +28,7 @@ class Verb(StrEnum):
     CLOUD = "cloud"
     DEVICE = "device"
     REPLAY = "replay"
+    PEER = "peer"
 
 
 PLANNING = "How plans are chosen"
@@ -148,6 +149,12 @@ Config = Annotated[
         help="A YAML file of settings; options given here count instead of its keys. See main.py check.",
     ),
 ]
+Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
+MaxMessageMb = Annotated[
+    float, typer.Option("--max-message-mb", min=0.002, max=1000, help="Largest message taken.")
+]
+MaxInFlight = Annotated[int, typer.Option("--max-in-flight", min=1, help="Clips a device may have open.")]
+MaxBatch = Annotated[int, typer.Option("--max-batch", min=1, help="Clips that may share a batch.")]
 Log = Annotated[
     LogStyle,
     typer.Option(
@@ -183,6 +190,24 @@ Strict = Annotated[
 ]
 Grace = Annotated[
     float, typer.Option("--grace", min=0, help="Seconds to finish what is under way when asked to end.")
+]
+TokensFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        help="A file of tokens, one a line; a device must show one. Else JANUS_TOKEN is read.",
+        rich_help_panel=SECURITY,
+    ),
+]
+TlsClientCa = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-client-ca", help="A device must show a certificate of this CA.", rich_help_panel=SECURITY
+    ),
+]
+LetIn = Annotated[
+    bool,
+    typer.Option("--insecure", help="Let in everybody who reaches this machine.", rich_help_panel=SECURITY),
 ]
 TokenFile = Annotated[
     Path | None,

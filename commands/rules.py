@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from configs.files import CloudFile, DeviceFile, ReplayFile
+from configs.files import CloudFile, DeviceFile, PeerFile, ReplayFile
 from configs.settings import DeviceSettings, ModelSettings, PlanSettings
 from configs.wrong import did_you_mean
 from models.registry import Architecture, get_architecture, list_models, ships_weights
@@ -17,6 +17,8 @@ from sources.live.url import WEBCAM
 from sources.registry import PATTERN, Wanted
 from transport.codecs import get_codec
 from transport.websocket import cloud_url
+
+AnyFile = DeviceFile | ReplayFile | CloudFile | PeerFile
 
 HUBS = ("hf:", "timm:", "pretrained", "random")
 
@@ -51,7 +53,7 @@ def require_kind(codec: str, split: int, num_layers: int) -> None:
         )
 
 
-def verify(settings: DeviceFile | ReplayFile | CloudFile, where: str) -> list[str]:
+def verify(settings: AnyFile, where: str) -> list[str]:
     """All that can be known of a file's settings before anything starts: ConfigError in one line that begins
     with `where` and the key; else notes on what is not there yet."""
     try:
@@ -69,8 +71,13 @@ def _at(key: str) -> Iterator[None]:
         raise ConfigError(f"{key}: {error}") from None
 
 
-def _files_of(settings: DeviceFile | ReplayFile | CloudFile) -> Iterator[tuple[str, Path]]:
+def _files_of(settings: AnyFile) -> Iterator[tuple[str, Path]]:
     """Files that settings name, with their keys; raises for whatever cannot be."""
+    if isinstance(settings, PeerFile):
+        if settings.part is None:
+            raise ConfigError("part: none is named; name a file of main.py devit fit")
+        yield "part", settings.part
+        return
     model, weights = _architecture(settings.model), settings.model.weights
     if weights is not None and not weights.startswith(HUBS):
         yield "model.weights", Path(weights)

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from configs.settings import CloudSettings, LinkSettings
+from configs.settings import LinkSettings, ServerSettings
 from pipeline.errors import ConfigError
 from transport.security import (
     HOW_TO_MAKE,
@@ -46,10 +46,10 @@ def credentials_of(link: LinkSettings) -> Credentials:
     )
 
 
-def entrance_of(settings: CloudSettings) -> Entrance:
-    """What the cloud wants to see of a device.
+def entrance_of(settings: ServerSettings) -> Entrance:
+    """What a cloud or a peer wants to see of a device.
 
-    ConfigError for a file that cannot be used, a certificate that has expired, or a cloud that would be open
+    ConfigError for a file that cannot be used, a certificate that has expired, or one that would be open
     to a whole network.
     """
     certificate = _pair(settings.tls_cert, settings.tls_key)
@@ -61,7 +61,7 @@ def entrance_of(settings: CloudSettings) -> Entrance:
         return entrance
     if not (entrance.tokens or entrance.wants_certificate or settings.insecure):
         raise ConfigError(
-            f"anybody who reaches {settings.host} could use this cloud: add --token-file FILE (make a token "
+            f"anybody who reaches {settings.host} could use this server: add --token-file FILE (make a token "
             f"with {HOW_TO_MAKE}), or --tls-client-ca, or --insecure where the network itself is safe"
         )
     if tls is None:

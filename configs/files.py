@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, field_validator
 
-from configs.settings import CloudSettings, DeviceSettings, Settings
+from configs.settings import CloudSettings, DeviceSettings, PeerSettings, Settings
 from configs.wrong import likeness, wrongs
 from configs.yaml_file import read_config
 from pipeline.errors import ConfigError, JanusError
@@ -80,7 +80,18 @@ class CloudFile(CloudSettings):
     log: LogStyle = "text"
 
 
-KINDS: dict[str, type[Settings]] = {"cloud": CloudFile, "device": DeviceFile, "replay": ReplayFile}
+class PeerFile(PeerSettings):
+    """A peer."""
+
+    log: LogStyle = "text"
+
+
+KINDS: dict[str, type[Settings]] = {
+    "cloud": CloudFile,
+    "device": DeviceFile,
+    "replay": ReplayFile,
+    "peer": PeerFile,
+}
 F = TypeVar("F", bound=Settings)
 
 

@@ -98,11 +98,10 @@ class DeviceSettings(Settings):
     top_k: int = Field(default=5, ge=1, le=1000)
 
 
-class CloudSettings(Settings):
-    """Everything one cloud process is told. With `tls_client_ca`, a device must show a certificate of that
-    CA; `insecure` lets everybody in who can reach the cloud."""
+class ServerSettings(Settings):
+    """What whoever serves devices is told. With `tls_client_ca`, a device must show a certificate of that
+    CA; `insecure` lets everybody in who can reach the server."""
 
-    model: ModelSettings = ModelSettings()
     metrics: MetricsSettings = MetricsSettings()
     host: str = "127.0.0.1"
     port: Port = 8765
@@ -115,8 +114,23 @@ class CloudSettings(Settings):
     max_in_flight: int = Field(default=8, ge=1, le=1024)
     max_batch: int = Field(default=8, ge=1, le=256)
     grace_s: float = Field(default=10.0, ge=0, le=3600)
+
+
+class CloudSettings(ServerSettings):
+    """Everything one cloud process is told."""
+
+    model: ModelSettings = ModelSettings()
     profile: Path | None = None
     top_k: int = Field(default=5, ge=1, le=250)
+
+
+class PeerSettings(ServerSettings):
+    """Everything one peer process is told: the `part` that it serves, and on what it runs."""
+
+    part: Path | None = None
+    port: Port = 8766
+    device: str = "cpu"
+    threads: int = Field(default=1, ge=1, le=256)
 
 
 def checked(make: type[S], **values: object) -> S:

@@ -22,7 +22,7 @@ class Postprocess:
 
     def _result(self, item: Inferred) -> Result:
         try:
-            classes = self._service.classes(item.logits)
+            classes = self._service.classes(item.output)
         except ValueError as error:
             return Result(clip_id=item.clip_id, error=str(error), durations_ms=item.durations_ms)
         return Result(

@@ -10,7 +10,8 @@ from pipeline.clock import Clock
 from pipeline.errors import JanusError
 from pipeline.items import Packet
 from pipeline.worker import Worker
-from stages.tail_service import Decoded, TailService
+from stages.core import Core
+from stages.tail_service import Decoded
 from transport.codecs import is_brief
 from transport.messages import Result
 
@@ -58,8 +59,8 @@ class Receive:
     A brief payload is decoded on the spot: the way to a thread takes longer.
     """
 
-    def __init__(self, service: TailService, worker: Worker, clock: Clock) -> None:
-        self._service = service
+    def __init__(self, core: Core, worker: Worker, clock: Clock) -> None:
+        self._core = core
         self._worker = worker
         self._clock = clock
 
@@ -83,6 +84,6 @@ class Receive:
 
     def _decode(self, arrival: Arrival) -> Ready:
         started = self._clock.now()
-        decoded = self._service.decode(arrival.packet)
+        decoded = self._core.decode(arrival.packet)
         decode_ms = (self._clock.now() - started) * MS
         return Ready(arrival.asker, decoded, arrival.arrived_at, {"decode": decode_ms})

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pipeline.channel import Channel
 from pipeline.clock import Clock
 from pipeline.worker import Worker
+from stages.core import Core
 from stages.receive import Asker, Ready, Reply
-from stages.tail_service import TailService
 from transport.messages import Result
 
 log = logging.getLogger(__name__)
@@ -21,11 +21,11 @@ MS = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """A clip's logits [classes]."""
+    """A clip's logits [classes], or its token [D] where a part runs."""
 
     asker: Asker
     clip_id: str
-    logits: NDArray[np.float32]
+    output: NDArray[np.float32]
     durations_ms: dict[str, float]
 
 
@@ -35,13 +35,13 @@ class TailInfer:
 
     def __init__(
         self,
-        service: TailService,
+        core: Core,
         worker: Worker,
         clock: Clock,
         max_batch: int = 8,
         on_batch: Callable[[int], None] = lambda clips: None,
     ) -> None:
-        self._service = service
+        self._core = core
         self._worker = worker
         self._clock = clock
         self._max_batch = max_batch
@@ -73,11 +73,11 @@ class TailInfer:
 
     def _run(self, batch: Sequence[Ready]) -> Sequence[Inferred]:
         started = self._clock.now()
-        logits = self._service.run([item.decoded for item in batch])
+        outputs = self._core.run([item.decoded for item in batch])
         tail_ms = (self._clock.now() - started) * MS
         return [
             Inferred(item.asker, item.decoded.header.clip_id, row, self._durations(item, started, tail_ms))
-            for item, row in zip(batch, logits, strict=True)
+            for item, row in zip(batch, outputs, strict=True)
         ]
 
     def _durations(self, item: Ready, started: float, tail_ms: float) -> dict[str, float]:

@@ -69,14 +69,11 @@ class TailService:
         shape = self.shape_at(header.split, header.removed)
         if header.shape != shape:
             raise ProtocolError(f"shape {list(header.shape)} should be {list(shape)} at split {header.split}")
-        kind = self._check_codec(header)
+        kind = check_codec(header)
         merged = header.split > 0 and shape[0] < model.num_tokens
         if sizes_bytes != (2 * shape[0] if merged else 0):
             raise ProtocolError(f"{sizes_bytes} bytes of token sizes do not fit {shape[0]} tokens")
-        if payload_bytes == 0:
-            raise ProtocolError("the payload is empty")
-        if payload_bytes > most_bytes(kind, shape):
-            raise ProtocolError(f"{payload_bytes} bytes are more than any codec makes of shape {list(shape)}")
+        check_payload(kind, shape, payload_bytes)
 
     def shape_at(self, split: int, removed: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of what crosses a cut at `split`."""
@@ -119,17 +116,27 @@ class TailService:
         """The best classes of `logits`; ValueError when they are not finite."""
         return top_classes(logits, self._model.labels, self._top_k)
 
-    def _check_codec(self, header: Header) -> Kind:
-        try:
-            codec = get_codec(header.codec)
-        except ConfigError as error:
-            raise ProtocolError(str(error)) from None
-        wanted = "pixels" if header.split == 0 else "tokens"
-        if codec.kind != wanted:
-            raise ProtocolError(
-                f"codec {header.codec} carries {codec.kind}, but split {header.split} sends {wanted}"
-            )
-        return codec.kind
+
+def check_codec(header: Header) -> Kind:
+    """What the header's codec carries; ProtocolError where that is not what crosses at its split."""
+    try:
+        codec = get_codec(header.codec)
+    except ConfigError as error:
+        raise ProtocolError(str(error)) from None
+    wanted = "pixels" if header.split == 0 else "tokens"
+    if codec.kind != wanted:
+        raise ProtocolError(
+            f"codec {header.codec} carries {codec.kind}, but split {header.split} sends {wanted}"
+        )
+    return codec.kind
+
+
+def check_payload(kind: Kind, shape: tuple[int, ...], payload_bytes: int) -> None:
+    """ProtocolError for a payload that no codec makes of an array of this shape."""
+    if payload_bytes == 0:
+        raise ProtocolError("the payload is empty")
+    if payload_bytes > most_bytes(kind, shape):
+        raise ProtocolError(f"{payload_bytes} bytes are more than any codec makes of shape {list(shape)}")
 
 
 def _prediction(

@@ -303,7 +303,7 @@ class CloudClient:
         except MessageTooLarge:
             raise
         except ProtocolError as error:
-            raise ProtocolError(f"{peer}: sent what no cloud sends: {error}") from None
+            raise ProtocolError(f"{peer}: sent what no {self._hello.seeks} sends: {error}") from None
 
     async def _take(self, peer: str, message: Message) -> None:
         match message:
@@ -319,14 +319,16 @@ class CloudClient:
                 await self._answer(Result(clip_id=clip_id, error=message.message))
             case ErrorMessage():
                 refused = HandshakeRefused if message.code in FOR_EVER else ProtocolError
-                raise refused(f"{peer}: the cloud ended the session: {message.message}")
+                raise refused(f"{peer}: the {self._hello.seeks} ended the session: {message.message}")
             case Probe(reply=True):
                 self._probes.answered(message.nonce, self._clock.now())
             case Bye():
-                self._goodbye = f"{peer}: the cloud said goodbye: {message.reason}"
+                self._goodbye = f"{peer}: the {self._hello.seeks} said goodbye: {message.reason}"
                 self._watch.link_down()
             case _:
-                raise ProtocolError(f"{peer}: sent a {message.type} message, which no cloud does")
+                raise ProtocolError(
+                    f"{peer}: sent a {message.type} message, which no {self._hello.seeks} does"
+                )
 
     async def _tell(self, event: Event) -> None:
         """Without a turn of the loop where there is room, which is nearly always."""

@@ -107,7 +107,7 @@ class Session:
     async def end_unseated(self) -> None:
         """Close once another device has got this one's seat."""
         await self._unseated.wait()
-        await self.close("the cloud is full, and you were silent for long")
+        await self.close(f"the {self._welcome.serves} is full, and you were silent for long")
 
     async def read(self) -> None:
         """Take what the device sends until the link ends."""
@@ -189,7 +189,7 @@ class Session:
 
     def _check_codec(self, header: Header) -> None:
         if family(header.codec) not in self._welcome.codecs:
-            raise ConfigError(f"codec {header.codec} is none of this cloud's")
+            raise ConfigError(f"codec {header.codec} is none of this {self._welcome.serves}'s")
         kind = "pixels" if header.split == 0 else "tokens"
         if get_codec(header.codec).kind != kind:
             raise ConfigError(f"codec {header.codec} is not for {kind}, which split {header.split} sends")
@@ -239,7 +239,7 @@ async def open_session(
             await admit(connection, welcome, hello_timeout_s, partial(room.take, session))
             async with background(session.read, session.write, session.end_unseated):
                 yield session
-            await session.close("the cloud ended the session")
+            await session.close(f"the {welcome.serves} ended the session")
     finally:
         room.leave(session)
         await connection.close()

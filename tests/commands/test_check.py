@@ -166,3 +166,15 @@ def test_it_loads_no_torch(written):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     ).stdout
     assert out.endswith("0 False\n")
+
+
+def test_a_peers_file_is_known_by_its_part(written, tmp_path, capsys):
+    part = tmp_path / "part-1.safetensors"
+    assert run(written(part=str(part), threads=2, port=9000)) == 0
+    out, error = capsys.readouterr()
+    shown = yaml.safe_load(out)
+    assert "main.py peer --config" in out
+    assert (shown["part"], shown["threads"], shown["port"]) == (str(part), 2, 9000)
+    assert f"part: there is no {part} yet" in error
+    with pytest.raises(ConfigError, match="part: none is named"):
+        run(written(port=9000), "peer")

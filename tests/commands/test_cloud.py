@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import anyio
 import pytest
 
-from commands import cloud
+from commands import reception
 from commands.cloud import open_reception, run
 from commands.profiling.cache import write_profile
 from configs.settings import CloudSettings, MetricsSettings, ModelSettings
@@ -211,8 +211,8 @@ def test_it_says_where_it_listens_and_serves_until_a_signal_then_status_0(
     model, number, monkeypatch, capfd, tmp_path
 ):
     write_profile(profile_for(model), tmp_path / "profile.json")
-    interrupted, printed, welcome = cloud.interrupted, [], []
-    say_bye, byes = cloud.Reception.say_bye, []
+    interrupted, printed, welcome = reception.interrupted, [], []
+    say_bye, byes = reception.Reception.say_bye, []
 
     async def visited_then_interrupted(message):
         printed.append(message)
@@ -226,9 +226,9 @@ def test_it_says_where_it_listens_and_serves_until_a_signal_then_status_0(
             signal.raise_signal(number)
 
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    monkeypatch.setattr(cloud, "interrupted", visited_then_interrupted)
+    monkeypatch.setattr(reception, "interrupted", visited_then_interrupted)
     monkeypatch.setattr(
-        cloud.Reception, "say_bye", lambda self, grace_s: byes.append(grace_s) or say_bye(self, grace_s)
+        reception.Reception, "say_bye", lambda self, grace_s: byes.append(grace_s) or say_bye(self, grace_s)
     )
     try:
         assert run(CloudSettings(port=0, profile=tmp_path / "profile.json")) == 0

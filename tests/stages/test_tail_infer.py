@@ -49,10 +49,10 @@ async def test_each_clip_comes_out_once_for_its_asker_from_a_batch_of_its_own_ki
     service = Batches()
     items = [ready(seq, split) for seq, split in enumerate(splits)]
     outcomes = await inferred(service, *items, max_batch=max_batch)
-    assert sorted(int(outcome.logits[0]) for outcome in outcomes) == list(range(len(splits)))
+    assert sorted(int(outcome.output[0]) for outcome in outcomes) == list(range(len(splits)))
     for outcome in outcomes:
         assert isinstance(outcome, Inferred)
-        seq = int(outcome.logits[0])
+        seq = int(outcome.output[0])
         assert (outcome.asker, outcome.clip_id) == (f"asker {seq}", f"street/{seq:06d}")
     assert all(len(batch) <= max_batch for batch in service.run_together)
 
@@ -106,4 +106,4 @@ async def test_clips_that_share_a_batch_get_the_logits_that_they_get_alone(model
     items = [Ready("asker", service.decode(item), 0.0, {"decode": 0.0}) for item in packets]
     for item, outcome in zip(items, await inferred(service, *items), strict=True):
         (alone,) = service.run([item.decoded])
-        np.testing.assert_allclose(outcome.logits, alone, atol=1e-4)
+        np.testing.assert_allclose(outcome.output, alone, atol=1e-4)
