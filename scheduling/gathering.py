@@ -1,0 +1,105 @@
+"""Gathering: which parts of an ensemble a clip waits for, and until when."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MARGIN_S = 0.015
+DECAY = 0.98
+
+
+class Peak:
+    """The largest of late values: each new one counts at least a little less than the one before it."""
+
+    def __init__(self, value: float = 0.0, decay: float = DECAY) -> None:
+        self.value = value
+        self._decay = decay
+
+    def add(self, value: float) -> None:
+        self.value = max(value, self.value * self._decay)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Parts that a clip waits for still, and those that are in. `deadline` is the promise, less what
+    comes after the gathering; `longest` holds without one."""
+
+    awaited: set[int]
+    deadline: float
+    longest: float
+    arrived: set[int] = field(default_factory=set)
+
+
+class Gathering:
+    """Decides every clip exactly once, as soon as the parts that it waits for are in or gone, and at the
+    latest when only as much time is left as the fusion takes.
+
+    A part is waited for where its peer is connected and owes nothing: one that is behind may still answer,
+    but holds up nobody, unless all are behind. Times in s.
+    """
+
+    def __init__(self, answer_s: float, margin_s: float = MARGIN_S) -> None:
+        self._answer_s = answer_s
+        self._margin_s = margin_s
+        self._waiting: dict[str, _Waiting] = {}
+        self._fusion = Peak()
+        self._here = Peak()
+
+    def __contains__(self, clip_id: str) -> bool:
+        return clip_id in self._waiting
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def lead_s(self) -> float:
+        """How long before its deadline a clip is decided: the fusion, which may have to wait for a part that
+        runs on the same thread, and a margin."""
+        return self._fusion.value + self._here.value + self._margin_s
+
+    def begin(self, clip_id: str, prompt: Mapping[int, bool], now: float, deadline: float = math.inf) -> None:
+        """A clip goes out to the parts in `prompt`, which says of each whether it owes nothing."""
+        awaited = {part for part, keeps_up in prompt.items() if keeps_up} or set(prompt)
+        self._waiting[clip_id] = _Waiting(awaited, deadline, now + self._answer_s)
+
+    def arrived(self, clip_id: str, part: int) -> bool:
+        """Take in an answer; False where it comes too late, or again."""
+        waiting = self._waiting.get(clip_id)
+        if waiting is None or part in waiting.arrived:
+            return False
+        waiting.arrived.add(part)
+        waiting.awaited.discard(part)
+        return True
+
+    def missing(self, clip_id: str, part: int) -> None:
+        """This part will not answer this clip."""
+        waiting = self._waiting.get(clip_id)
+        if waiting is not None:
+            waiting.awaited.discard(part)
+
+    def lost(self, part: int) -> None:
+        """The link to this part is gone: no clip waits for it."""
+        for waiting in self._waiting.values():
+            waiting.awaited.discard(part)
+
+    def next_due(self) -> tuple[str, float] | None:
+        """The clip to decide next, and when; a time that is past means now."""
+        due = {clip_id: self._due_at(waiting) for clip_id, waiting in self._waiting.items()}
+        return min(due.items(), key=lambda item: item[1], default=None)
+
+    def decide(self, clip_id: str) -> tuple[int, ...]:
+        """The parts whose answers are in; from now on every other is too late."""
+        return tuple(sorted(self._waiting.pop(clip_id).arrived))
+
+    def fused(self, seconds: float) -> None:
+        """How long a clip took from its decision to its answer."""
+        self._fusion.add(seconds)
+
+    def ran_here(self, seconds: float) -> None:
+        """How long a part took on the thread that the fusion needs."""
+        self._here.add(seconds)
+
+    def _due_at(self, waiting: _Waiting) -> float:
+        if not waiting.awaited:
+            return -math.inf
+        return min(waiting.deadline - self.lead_s, waiting.longest)

@@ -1,0 +1,154 @@
+"""Every clip is decided once, in time, with what is in, whatever the order of answers and losses."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduling.gathering import Gathering, Peak
+
+PARTS = range(4)
+SECONDS = st.floats(0, 1, allow_nan=False)
+ANSWER_S = 5.0
+
+
+def prompt(*parts: int) -> dict[int, bool]:
+    return dict.fromkeys(parts, True)
+
+
+def due(gathering: Gathering, now: float) -> list[tuple[str, tuple[int, ...]]]:
+    """Decide all whose time has come."""
+    decided = []
+    while (following := gathering.next_due()) is not None and following[1] <= now:
+        decided.append((following[0], gathering.decide(following[0])))
+    return decided
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("begin"),
+            st.dictionaries(st.sampled_from(PARTS), st.booleans()),
+            st.one_of(st.just(math.inf), SECONDS),
+        ),
+        st.tuples(st.just("arrived"), st.integers(0, 7), st.sampled_from(PARTS)),
+        st.tuples(st.just("missing"), st.integers(0, 7), st.sampled_from(PARTS)),
+        st.tuples(st.just("lost"), st.sampled_from(PARTS), st.none()),
+        st.tuples(st.just("pass"), SECONDS, st.none()),
+        st.tuples(st.just("fused"), st.floats(0, 0.1), st.none()),
+    ),
+    max_size=60,
+)
+
+
+@given(events=EVENTS)
+def test_every_clip_has_one_outcome_of_what_came_before_it_and_none_waits_beyond_its_time(events):
+    gathering, now = Gathering(ANSWER_S, margin_s=0.01), 0.0
+    limits: dict[str, float] = {}
+    taken: dict[str, set[int]] = {}
+    outcomes: dict[str, tuple[int, ...]] = {}
+    for kind, first, second in events:
+        match kind:
+            case "begin":
+                clip = f"clip {len(taken)}"
+                gathering.begin(clip, first, now, now + second)
+                limits[clip], taken[clip] = now + min(second, ANSWER_S), set()
+            case "arrived":
+                clip = f"clip {first}"
+                in_time = gathering.arrived(clip, second)
+                assert in_time == (clip in taken and clip not in outcomes and second not in taken[clip])
+                if in_time:
+                    taken[clip].add(second)
+            case "missing":
+                gathering.missing(f"clip {first}", second)
+            case "lost":
+                gathering.lost(first)
+            case "pass":
+                now += first
+            case "fused":
+                gathering.fused(first)
+        for clip, parts in due(gathering, now):
+            assert clip not in outcomes
+            outcomes[clip] = parts
+            assert set(parts) == taken[clip]
+        assert all(limits[clip] - gathering.lead_s > now for clip in taken.keys() - outcomes.keys())
+    decided = due(gathering, math.inf)
+    assert {clip for clip, _ in decided} | outcomes.keys() == taken.keys()
+    assert len(decided) + len(outcomes) == len(taken)
+    assert len(gathering) == 0
+
+
+@given(order=st.permutations(list(PARTS)), late=st.integers(0, 3))
+def test_a_clip_is_decided_with_the_last_part_that_it_waits_for_and_not_before(order, late):
+    gathering = Gathering(ANSWER_S)
+    gathering.begin("a", prompt(*PARTS), 0.0, 1.0)
+    *first, last = order
+    for count, part in enumerate(first):
+        assert due(gathering, 0.5) == []
+        if count == late:
+            gathering.missing("a", part)
+        else:
+            assert gathering.arrived("a", part)
+    gathering.arrived("a", last)
+    missing = {order[late]} - {last}
+    assert due(gathering, 0.5) == [("a", tuple(sorted(set(PARTS) - missing)))]
+
+
+def test_at_the_deadline_less_what_the_fusion_takes_a_clip_goes_on_with_what_is_in():
+    gathering = Gathering(ANSWER_S, margin_s=0.01)
+    gathering.fused(0.02)
+    gathering.ran_here(0.1)
+    gathering.begin("a", prompt(*PARTS), 0.0, 1.0)
+    gathering.arrived("a", 2)
+    assert gathering.next_due() == ("a", 1.0 - 0.13)
+    assert due(gathering, 0.869) == []
+    assert due(gathering, 0.871) == [("a", (2,))]
+    assert not gathering.arrived("a", 1)
+
+
+def test_without_a_promise_a_clip_waits_as_long_as_a_link_may_be_silent():
+    gathering = Gathering(ANSWER_S)
+    gathering.begin("a", prompt(0, 1), 10.0)
+    assert due(gathering, 10.0 + ANSWER_S - 0.001) == []
+    assert due(gathering, 10.0 + ANSWER_S) == [("a", ())]
+
+
+def test_a_clip_that_finds_no_part_is_decided_at_once():
+    gathering = Gathering(ANSWER_S)
+    gathering.begin("a", {}, 0.0, 1.0)
+    assert due(gathering, 0.0) == [("a", ())]
+
+
+def test_a_part_that_is_behind_holds_up_nobody_and_still_counts_if_it_answers_in_time():
+    gathering = Gathering(ANSWER_S)
+    for clip in "ab":
+        gathering.begin(clip, {0: True, 1: False}, 0.0, 1.0)
+    gathering.arrived("b", 1)
+    for clip in "ab":
+        gathering.arrived(clip, 0)
+    assert due(gathering, 0.0) == [("a", (0,)), ("b", (0, 1))]
+
+
+def test_where_all_are_behind_all_are_waited_for():
+    gathering = Gathering(ANSWER_S)
+    gathering.begin("a", {0: False, 1: False}, 0.0, 1.0)
+    gathering.arrived("a", 0)
+    assert due(gathering, 0.5) == []
+    gathering.arrived("a", 1)
+    assert due(gathering, 0.5) == [("a", (0, 1))]
+
+
+@given(values=st.lists(st.floats(0, 100), min_size=1))
+def test_a_peak_is_no_less_than_its_last_value_and_no_more_than_the_largest(values):
+    peak = Peak()
+    for value in values:
+        peak.add(value)
+    assert values[-1] <= peak.value <= max(values)
+
+
+def test_a_peak_is_forgotten_in_time():
+    peak = Peak()
+    peak.add(1.0)
+    for _ in range(200):
+        peak.add(0.1)
+    assert peak.value == 0.1
