@@ -11,7 +11,7 @@ from commands.runtime import OK
 from pipeline.errors import ConfigError
 from transport.untrusted import one_line, printable
 
-PARTS = ("wait", "head", "encode", "link", "uplink", "queue", "decode", "tail", "downlink")
+PARTS = ("wait", "head", "encode", "link", "uplink", "queue", "decode", "tail", "downlink", "gather", "fuse")
 VERDICTS = {
     "better": "in time, but too late to be rescued",
     "same": "in time and as accurate, but slower",

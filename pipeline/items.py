@@ -194,6 +194,7 @@ class Ran(StrEnum):
     SPLIT = "split"
     CLOUD = "cloud"
     RESCUE = "rescue"
+    PEERS = "peers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +204,17 @@ class ClassScore:
     name: str
     class_id: int
     confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartAnswer:
+    """What became of a clip at one part of an ensemble, which counts from 1. `peer` ran it, None where nobody
+    had it; `missing` says why its token is not in the answer, `latency_ms` where its time went."""
+
+    part: int
+    peer: str | None = None
+    latency_ms: dict[str, float] = field(default_factory=dict)
+    missing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +238,7 @@ class Prediction:
     energy_j: float | None = None
     sla_ms: float | None = None
     model: str = ""
+    parts: tuple[PartAnswer, ...] = ()
 
     @classmethod
     def of(cls, clip: Clip, status: Status, **rest: Any) -> Self:

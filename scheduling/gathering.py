@@ -77,11 +77,6 @@ class Gathering:
         if waiting is not None:
             waiting.awaited.discard(part)
 
-    def lost(self, part: int) -> None:
-        """The link to this part is gone: no clip waits for it."""
-        for waiting in self._waiting.values():
-            waiting.awaited.discard(part)
-
     def next_due(self) -> tuple[str, float] | None:
         """The clip to decide next, and when; a time that is past means now."""
         due = {clip_id: self._due_at(waiting) for clip_id, waiting in self._waiting.items()}

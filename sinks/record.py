@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from pipeline.items import ClassScore, Plan, Prediction
+from pipeline.items import ClassScore, PartAnswer, Plan, Prediction
 
 SCHEMA = 1
 DAY_MS = 86_400_000.0
@@ -14,7 +14,7 @@ def to_record(prediction: Prediction) -> dict[str, Any]:
     """The record of docs: times in s to 0.001 and in ms to 0.1, confidence to 0.0001; null for what
     is unknown, not finite or beyond a day. `label`, `padded`, `bytes` (sent over the link) only where
     there are any, `energy_j` (to 0.001) only where the machine shows it; `load`, `near` and the expected
-    parts only where a scheduler chose the plan."""
+    parts only where a scheduler chose the plan; `parts` only where peers ran them."""
     optional = {"label": prediction.label, "padded": prediction.padded or None}
     spent = {"bytes": prediction.sent_bytes or None, "energy_j": _round(prediction.energy_j, 3)}
     return {
@@ -33,6 +33,7 @@ def to_record(prediction: Prediction) -> dict[str, Any]:
         "latency_ms": {part: _round(value, 1) for part, value in prediction.latency_ms.items()},
         **_known_then(prediction.plan),
         **_known(spent),
+        **({"parts": [_part(part) for part in prediction.parts]} if prediction.parts else {}),
         "sla_ms": _round(prediction.sla_ms, 1),
         "model": prediction.model,
     }
@@ -59,6 +60,12 @@ def _plan(prediction: Prediction) -> dict[str, Any] | None:
         "ran": ran,
         "why": plan.why or None,
     }
+
+
+def _part(answer: PartAnswer) -> dict[str, Any]:
+    """`missing` is null for a part whose token is in the answer."""
+    parts = {name: _ms(value) for name, value in answer.latency_ms.items()}
+    return {"part": answer.part, "peer": answer.peer, "missing": answer.missing, "latency_ms": parts}
 
 
 def _expected(plan: Plan | None) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from pipeline.items import Prediction, Ran, Status
 
 MS = 1000.0
 NOWHERE = "none"
-PARTS = ("wait", "head", "encode", "uplink", "queue", "decode", "tail", "rescue", "total")
+PARTS = ("wait", "head", "encode", "uplink", "queue", "decode", "tail", "rescue", "gather", "fuse", "total")
 DROPS = ("overload", OTHER)
-FAILURES = ("cloud", "source", "ended", OTHER)
+FAILURES = ("cloud", "peers", "source", "ended", OTHER)
 ANSWERED = (Status.OK, Status.LATE)
 MOST_SOURCE_STATUSES = 1024
 
@@ -76,8 +76,9 @@ def drop_reason(record: Prediction) -> str:
 def failure_reason(record: Prediction) -> str:
     """Which of FAILURES the record's reason is."""
     reason = record.reason or ""
-    if reason.startswith("cloud: "):
-        return "cloud"
+    for far_end in ("cloud", "peers"):
+        if reason.startswith(f"{far_end}: "):
+            return far_end
     if reason.startswith(f"{record.source}: "):
         return "source"
     return "ended" if reason.startswith("the run was ended") else OTHER

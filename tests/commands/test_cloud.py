@@ -249,9 +249,9 @@ def test_the_metrics_of_a_cloud_say_what_its_machine_takes(model, monkeypatch, t
     async def looked_at(message):
         pages.append(Page((await anyio.to_thread.run_sync(fetch, urls[0]))[1]))
 
-    monkeypatch.setattr(cloud, "machine_meter", lambda clock: EnergyMeter([Turned("gpu-0", 12.5)]))
-    monkeypatch.setattr(cloud, "tell_where", urls.append)
-    monkeypatch.setattr(cloud, "interrupted", looked_at)
+    monkeypatch.setattr("commands.cloud.machine_meter", lambda clock: EnergyMeter([Turned("gpu-0", 12.5)]))
+    monkeypatch.setattr(reception, "tell_where", urls.append)
+    monkeypatch.setattr(reception, "interrupted", looked_at)
     assert run(CloudSettings(port=0, profile=tmp_path / "profile.json", metrics=MetricsSettings(port=0))) == 0
     assert pages[0]("janus_energy_joules_total", source="gpu-0") == 12.5
 

@@ -33,7 +33,6 @@ EVENTS = st.lists(
         ),
         st.tuples(st.just("arrived"), st.integers(0, 7), st.sampled_from(PARTS)),
         st.tuples(st.just("missing"), st.integers(0, 7), st.sampled_from(PARTS)),
-        st.tuples(st.just("lost"), st.sampled_from(PARTS), st.none()),
         st.tuples(st.just("pass"), SECONDS, st.none()),
         st.tuples(st.just("fused"), st.floats(0, 0.1), st.none()),
     ),
@@ -61,8 +60,6 @@ def test_every_clip_has_one_outcome_of_what_came_before_it_and_none_waits_beyond
                     taken[clip].add(second)
             case "missing":
                 gathering.missing(f"clip {first}", second)
-            case "lost":
-                gathering.lost(first)
             case "pass":
                 now += first
             case "fused":

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.items import Alternative, ClassScore, Moment, Plan, Prediction, Pruning, Status
+from pipeline.items import Alternative, ClassScore, Moment, PartAnswer, Plan, Prediction, Pruning, Ran, Status
 from sinks.record import to_line, to_record
 from tests.sinks.samples import DOCUMENTED, PLAN, PRUNING
 
@@ -47,6 +47,22 @@ def test_label_padding_bytes_and_energy_appear_where_there_are_any() -> None:
     record = to_record(replace(DOCUMENTED, label="abseiling", padded=3, sent_bytes=4711, energy_j=1.23456))
     assert {key: record[key] for key in known} == known
     assert [key for key in record if key not in known] == list(to_record(DOCUMENTED))
+
+
+def test_where_peers_ran_it_each_part_says_who_had_it_how_long_it_took_and_why_it_is_missing() -> None:
+    parts = (
+        PartAnswer(1, "10.0.0.5:8766", {"uplink": 12.04, "tail": 30.0}),
+        PartAnswer(2, "10.0.0.6:8766", {}, "not in time"),
+        PartAnswer(3, None, {}, "not connected"),
+    )
+    record = to_record(replace(DOCUMENTED, ran=Ran.PEERS, parts=parts))
+    assert record["plan"]["ran"] == "peers"
+    assert record["parts"] == [
+        {"part": 1, "peer": "10.0.0.5:8766", "missing": None, "latency_ms": {"uplink": 12.0, "tail": 30.0}},
+        {"part": 2, "peer": "10.0.0.6:8766", "missing": "not in time", "latency_ms": {}},
+        {"part": 3, "peer": None, "missing": "not connected", "latency_ms": {}},
+    ]
+    assert "parts" not in to_record(DOCUMENTED)
 
 
 def test_a_plan_without_a_forecast_expects_null_and_still_tells_of_the_link() -> None:

@@ -1,0 +1,193 @@
+"""Spread: each clip goes to all parts at once; what is in when it is decided is fused to its record."""
+
+import logging
+import math
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+import anyio
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.channel import Channel
+from pipeline.clock import Clock
+from pipeline.items import ClassScore, Packet, PartAnswer, Prediction, Ran, Status
+from pipeline.stage import clip_of, failed
+from pipeline.worker import Worker
+from scheduling.gathering import Gathering
+from stages.fuse import Fuse
+from stages.holder import Holder
+from transport.signal import Signal
+
+log = logging.getLogger(__name__)
+
+MS = 1000.0
+MOST_REASON = 500
+UNCONNECTED, LOST, TOO_LATE = "not connected", "the link was lost", "not in time"
+
+
+@dataclass(slots=True)
+class _Out:
+    """A clip that has no outcome yet: who was asked, and what is known of each part."""
+
+    packet: Packet
+    began: float
+    asked: dict[int, Holder]
+    tokens: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    latency_ms: dict[int, dict[str, float]] = field(default_factory=dict)
+    missing: dict[int, str] = field(default_factory=dict)
+
+    def answers(self, num_parts: int) -> tuple[PartAnswer, ...]:
+        return tuple(self._answer(part) for part in range(num_parts))
+
+    def _answer(self, part: int) -> PartAnswer:
+        if part not in self.asked:
+            return PartAnswer(part + 1, missing=UNCONNECTED)
+        missing = None if part in self.tokens else self.missing.get(part, TOO_LATE)
+        return PartAnswer(part + 1, self.asked[part].name, self.latency_ms.get(part, {}), missing)
+
+
+class Spread:
+    """Hears of tokens from its holders. `run` is the stage, `records` the producer beside it; it ends when
+    every clip has its record."""
+
+    def __init__(self, gathering: Gathering, fuse: Fuse, worker: Worker, clock: Clock) -> None:
+        self._gathering = gathering
+        self._fuse = fuse
+        self._worker = worker
+        self._clock = clock
+        self._holders: list[Holder] = []
+        self._out: dict[str, _Out] = {}
+        self._changed = Signal()
+        self._closed = False
+
+    def add(self, holder: Holder) -> None:
+        """One more who may hold a part; of those with the same part the first is asked."""
+        self._holders.append(holder)
+
+    @property
+    def held(self) -> dict[int, Holder]:
+        """Who would run which part now."""
+        held: dict[int, Holder] = {}
+        for holder in self._holders:
+            if holder.part is not None:
+                held.setdefault(holder.part, holder)
+        return held
+
+    async def run(self, items: Channel[Packet | Prediction]) -> AsyncGenerator[Prediction, None]:
+        """Pass records on, hand out packets."""
+        async for item in items:
+            if isinstance(item, Prediction):
+                yield item
+            else:
+                self._begin(item)
+        self._closed = True
+        self._changed.notify()
+
+    async def records(self) -> AsyncGenerator[Prediction, None]:
+        """The record of each clip, as it is decided."""
+        while self._out or not self._closed:
+            due = self._gathering.next_due()
+            now = self._clock.now()
+            if due is not None and due[1] <= now:
+                yield await self._decide(due[0])
+            else:
+                await self._nap(math.inf if due is None else due[1] - now)
+
+    def arrived(
+        self, clip_id: str, part: int, token: NDArray[np.float32], latency_ms: dict[str, float]
+    ) -> None:
+        if self._gathering.arrived(clip_id, part):
+            out = self._out[clip_id]
+            out.tokens[part], out.latency_ms[part] = token, latency_ms
+            self._changed.notify()
+
+    def missing(self, clip_id: str, part: int, why: str) -> None:
+        if clip_id in self._gathering:
+            self._out[clip_id].missing[part] = why
+            self._gathering.missing(clip_id, part)
+            self._changed.notify()
+
+    def lost(self, holder: Holder) -> None:
+        for clip_id, out in self._out.items():
+            for part, asked in out.asked.items():
+                if asked is holder and part not in out.tokens:
+                    self.missing(clip_id, part, LOST)
+
+    def _begin(self, packet: Packet) -> None:
+        clip, held, now = clip_of(packet), self.held, self._clock.now()
+        prompt = {part: holder.prompt for part, holder in held.items()}
+        self._gathering.begin(clip.clip_id, prompt, now, clip.deadline)
+        self._out[clip.clip_id] = _Out(packet, now, held)
+        for holder in held.values():
+            holder.offer(packet)
+        self._changed.notify()
+
+    async def _decide(self, clip_id: str) -> Prediction:
+        """The clip's record; its part of the model thread comes first in, so that no other waits for it."""
+        out, decided = self._out[clip_id], self._clock.now()
+        arrived = self._gathering.decide(clip_id)
+        for part, holder in out.asked.items():
+            if part not in arrived:
+                holder.withdraw(clip_id)
+        try:
+            return await self._fused(out, decided)
+        finally:
+            del self._out[clip_id]
+
+    async def _fused(self, out: _Out, decided: float) -> Prediction:
+        gather_ms = {"gather": (decided - out.began) * MS}
+        answers = out.answers(self._fuse.num_parts)
+        if not out.tokens:
+            return self._record(out, answers, gather_ms, reason=_reason(answers))
+        try:
+            classes = await self._worker.run(self._fuse, out.tokens)
+        except ValueError as error:
+            return self._record(out, answers, gather_ms, reason=f"peers: {error}")
+        except Exception as error:
+            clip_id = out.packet.header.clip_id
+            log.exception("clip %s: cannot be fused", clip_id, extra={"clip": clip_id})
+            return failed(out.packet, f"{type(error).__name__}: {error}")
+        seconds = self._clock.now() - decided
+        self._gathering.fused(seconds)
+        return self._record(out, answers, gather_ms | {"fuse": seconds * MS}, classes)
+
+    def _record(
+        self,
+        out: _Out,
+        answers: tuple[PartAnswer, ...],
+        latency_ms: dict[str, float],
+        classes: tuple[ClassScore, ...] = (),
+        reason: str | None = None,
+    ) -> Prediction:
+        packet = out.packet
+        crossed = sum("uplink" in answer.latency_ms for answer in answers)
+        return Prediction.of(
+            clip_of(packet),
+            Status.OK if reason is None else Status.FAILED,
+            reason=reason,
+            classes=classes,
+            plan=packet.plan,
+            ran=Ran.PEERS,
+            latency_ms={**packet.latency_ms, **latency_ms},
+            sent_bytes=crossed * len(packet.payload),
+            parts=answers,
+        )
+
+    async def _nap(self, seconds: float) -> None:
+        """Until `seconds` are over, or something has changed."""
+        async with anyio.create_task_group() as tasks:
+
+            async def sleep() -> None:
+                await self._clock.sleep(seconds)
+                tasks.cancel_scope.cancel()
+
+            if seconds < math.inf:
+                tasks.start_soon(sleep)
+            await self._changed.wait()
+            tasks.cancel_scope.cancel()
+
+
+def _reason(answers: tuple[PartAnswer, ...]) -> str:
+    each = "; ".join(f"part {answer.part} {answer.missing}" for answer in answers)
+    return f"peers: no part answered: {each}"[:MOST_REASON]
