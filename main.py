@@ -22,6 +22,7 @@ from commands.options import (
     DeviceOption,
     Dtype,
     DtypeOption,
+    FusionFile,
     Grace,
     Hop,
     Host,
@@ -36,7 +37,9 @@ from commands.options import (
     MetricsHost,
     MetricsPort,
     Model,
+    OwnPart,
     Patience,
+    Peers,
     PixelsStay,
     Policy,
     PriorMbps,
@@ -214,6 +217,9 @@ def replay(
     ] = None,
     config: Config = None,
     cloud: Cloud = None,
+    peers: Peers = None,
+    fusion: FusionFile = None,
+    part: OwnPart = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an earlier run of this output ended.")
     ] = False,
@@ -276,6 +282,7 @@ def replay(
             | {"pruning": pruning, "split": split, "codec": codec, "device_only": device_only},
             link={"url": cloud, "patience_s": patience, "prior_mbps": prior_mbps}
             | _shown(token_file, tls_ca, tls_cert, tls_key, insecure),
+            peers={"urls": _listed(peers), "fusion": fusion, "part": part},
             profile=profile,
             slowdown=emulate_slowdown,
             in_flight=in_flight,
@@ -312,6 +319,9 @@ def device(
     ] = None,
     config: Config = None,
     cloud: Cloud = None,
+    peers: Peers = None,
+    fusion: FusionFile = None,
+    part: OwnPart = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write JSON lines here; - is stdout.")
     ] = None,
@@ -373,6 +383,7 @@ def device(
             | {"pruning": pruning, "split": split, "codec": codec, "device_only": device_only},
             link={"url": cloud, "prior_mbps": prior_mbps}
             | _shown(token_file, tls_ca, tls_cert, tls_key, insecure),
+            peers={"urls": _listed(peers), "fusion": fusion, "part": part},
             profile=profile,
             slowdown=emulate_slowdown,
             sla_ms=sla_ms,
@@ -768,6 +779,10 @@ def _plan(
         "pixels_stay": pixels_stay,
         "codecs": tuple(codecs.split(",")) if codecs else (),
     }
+
+
+def _listed(peers: str | None) -> tuple[str, ...]:
+    return tuple(peers.split(",")) if peers else ()
 
 
 def _shown(

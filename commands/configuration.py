@@ -16,6 +16,7 @@ F = TypeVar("F", DeviceFile, ReplayFile, CloudFile, PeerFile)
 OPTIONS = {
     "model.name": "model",
     "link.url": "cloud",
+    "peers.urls": "peers",
     "link.patience_s": "patience",
     "metrics.host": "metrics_host",
     "metrics.port": "metrics_port",

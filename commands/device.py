@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from commands.device_pipeline import Job, dial_for, geometry_of, run_device
+from commands.device_pipeline import Job
 from commands.operations.device_watch import DeviceWatch
 from commands.operations.server import operated, tell_where
-from commands.plan import Setup, set_up
 from commands.runtime import OK, SOME_FAILED, complain, run_async
 from commands.stopping import ending_on_signals
+from commands.ways import Way, way_for
 from configs.settings import DeviceSettings
 from pipeline.clock import SystemClock
 from pipeline.energy.meter import EnergyMeter, machine_meter
@@ -46,9 +46,9 @@ def run(settings: DeviceSettings, request: DeviceRequest) -> int:
     if not request.sources:
         raise ConfigError("no source is named: add --source, or sources to the file of --config")
     sinks = _sinks(request)
-    setup = set_up(settings)
+    way = way_for(settings, live=True)
     with machine_meter(SystemClock()) as energy, opened(sinks):
-        ledger = run_async(partial(_run, setup, request, sinks, energy))
+        ledger = run_async(partial(_run, settings, way, request, sinks, energy))
     if ledger is None:
         complain(f"{settings.grace_s:g} s of grace were not enough: what was under way has failed records")
         return SOME_FAILED
@@ -83,13 +83,17 @@ def _telling(sinks: Sequence[SinkRunner]) -> OnChange:
 
 
 async def _run(
-    setup: Setup, request: DeviceRequest, sinks: Sequence[SinkRunner], energy: EnergyMeter
+    settings: DeviceSettings,
+    way: Way,
+    request: DeviceRequest,
+    sinks: Sequence[SinkRunner],
+    energy: EnergyMeter,
 ) -> Ledger | None:
     """Run to the end of the sources, or from a signal on to the end of what is under way; None where the
     grace was too short for that."""
-    clock, model, settings = SystemClock(), setup.model, setup.settings
+    clock = SystemClock()
     change = _telling(sinks)
-    sources = open_sources(request.sources, geometry_of(model), model.clip_frames, clock, on_change=change)
+    sources = open_sources(request.sources, way.geometry, way.clips.frames, clock, on_change=change)
     for source in sources:
         if isinstance(source, LiveSource):
             change(source.status(), None)
@@ -114,5 +118,5 @@ async def _run(
     async with operated(settings.metrics, watch) as metrics:
         tell_where(metrics)
         async with ending_on_signals(stop, settings.grace_s, clock):
-            return await run_device(setup, job, clock, dial_for(setup))
+            return await way.run(job, clock)
     return None

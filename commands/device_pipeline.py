@@ -176,7 +176,7 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
         producers = [*([send.answers()] if send else []), *([rescue.records()] if rescue else [])]
         pipeline = Pipeline(job.inlets, stages, delivery, producers)
         job.on_start(Running(ledger, situation, batch, pipeline, client, rescue))
-        async with _nobody_forgotten(ledger, delivery) if job.live else nullcontext(), _at_its_time(delivery):
+        async with nobody_forgotten(ledger, delivery) if job.live else nullcontext(), at_its_time(delivery):
             await pipeline.run()
     return ledger
 
@@ -206,7 +206,7 @@ class _OnWelcome:
 
 
 @asynccontextmanager
-async def _at_its_time(delivery: Delivery) -> AsyncGenerator[None, None]:
+async def at_its_time(delivery: Delivery) -> AsyncGenerator[None, None]:
     """While the body runs, records that need not wait any more do not."""
     try:
         async with background(delivery.overdue):
@@ -216,7 +216,7 @@ async def _at_its_time(delivery: Delivery) -> AsyncGenerator[None, None]:
 
 
 @asynccontextmanager
-async def _nobody_forgotten(ledger: Ledger, delivery: Delivery) -> AsyncGenerator[None, None]:
+async def nobody_forgotten(ledger: Ledger, delivery: Delivery) -> AsyncGenerator[None, None]:
     """Whatever ends the pipeline early, every admitted clip gets its record: what is live never resumes."""
     try:
         yield

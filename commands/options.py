@@ -33,6 +33,7 @@ class Verb(StrEnum):
 
 PLANNING = "How plans are chosen"
 BY_HAND = "One plan for every clip"
+PEERS = "Small models on several boxes (DeViT)"
 SECURITY = "Who may speak with whom"
 
 Model = Annotated[str, typer.Option("--model", help="Model name; see docs/models.md.")]
@@ -53,6 +54,20 @@ Verbose = Annotated[
 Cloud = Annotated[
     str | None,
     typer.Option("--cloud", help="Where the cloud listens: ws://host:port, or with TLS wss://host:port."),
+]
+Peers = Annotated[
+    str | None,
+    typer.Option(
+        "--peers", help="Peers instead of a cloud: ws://HOST:PORT,ws://HOST:PORT,...", rich_help_panel=PEERS
+    ),
+]
+FusionFile = Annotated[
+    Path | None,
+    typer.Option("--fusion", help="The fusion of their parts, of main.py devit fit.", rich_help_panel=PEERS),
+]
+OwnPart = Annotated[
+    Path | None,
+    typer.Option("--part", help="The part that this device holds itself.", rich_help_panel=PEERS),
 ]
 Policy = Annotated[
     str | None,

@@ -9,10 +9,10 @@ from typing import Self
 
 from rich.console import Console
 
-from commands.device_pipeline import Job, clip_settings, dial_for, geometry_of, run_device
-from commands.plan import Setup, set_up
+from commands.device_pipeline import Job
 from commands.progress import ReplayProgress
 from commands.runtime import OK, SOME_FAILED, announce, complain, run_async
+from commands.ways import Way, way_for
 from configs.files import ReplayFile
 from configs.settings import DeviceSettings
 from pipeline.clock import SystemClock
@@ -25,7 +25,6 @@ from sinks.jsonl import STDOUT, JsonlSink
 from sources.file import FileSource
 from sources.folder import VideoFile, find_videos
 from stages.capture import capture_in_turn
-from transport.connection import Dial
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +60,14 @@ def run(settings: DeviceSettings, request: ReplayRequest) -> int:
     failed or, if strict, when one is missing."""
     videos = find_videos(request.videos, request.pattern)
     sink = JsonlSink(request.output, resume=request.resume, overwrite=request.overwrite)
-    setup = set_up(settings)
-    connect = dial_for(setup)
+    way = way_for(settings, live=False)
     total = EnergyTotal()
     with ExitStack() as stack:
         sink.open()
         stack.callback(sink.close)
-        _require_same_model(sink, setup.model.id)
+        _require_same_model(sink, way.model_id)
         progress = stack.enter_context(
-            ReplayProgress(Console(stderr=True), videos, clip_settings(settings, setup.model), len(sink.done))
+            ReplayProgress(Console(stderr=True), videos, way.clips, len(sink.done))
         )
         energy = stack.enter_context(machine_meter(SystemClock()))
 
@@ -78,7 +76,7 @@ def run(settings: DeviceSettings, request: ReplayRequest) -> int:
             total.add(record.energy_j)
 
         try:
-            ledger = run_async(partial(_replay, setup, connect, videos, sink, recorded, energy=energy))
+            ledger = run_async(partial(_replay, way, videos, sink, recorded, energy=energy))
         except LinkLost as error:
             raise LinkLost(f"{error}{_hint(request.output)}") from None
     if told := total.told():
@@ -87,25 +85,24 @@ def run(settings: DeviceSettings, request: ReplayRequest) -> int:
 
 
 async def _replay(
-    setup: Setup,
-    connect: Dial | None,
+    way: Way,
     videos: Sequence[VideoFile],
     sink: JsonlSink,
     on_record: Callable[[Prediction], None],
     *,
     energy: EnergyMeter,
 ) -> Ledger:
-    clock, geometry = SystemClock(), geometry_of(setup.model)
-    sources = (FileSource(video.path, video.name, geometry, clock) for video in videos)
+    clock = SystemClock()
+    sources = (FileSource(video.path, video.name, way.geometry, clock) for video in videos)
     job = Job(
-        inlets=[capture_in_turn(sources, frames_at_once=setup.model.clip_frames)],
+        inlets=[capture_in_turn(sources, frames_at_once=way.clips.frames)],
         sinks=[sink],
         live=False,
         done={clip_id: clip.start_s for clip_id, clip in sink.done.items()},
         energy=energy,
         on_record=on_record,
     )
-    return await run_device(setup, job, clock, connect)
+    return await way.run(job, clock)
 
 
 def _hint(output: Path) -> str:

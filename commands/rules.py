@@ -20,6 +20,7 @@ from transport.websocket import cloud_url
 
 AnyFile = DeviceFile | ReplayFile | CloudFile | PeerFile
 
+LOSSLESS = "png"
 HUBS = ("hf:", "timm:", "pretrained", "random")
 
 
@@ -34,6 +35,32 @@ def require_one_chooser(plan: PlanSettings) -> None:
         )
     if plan.policy not in (None, JANUS_PLUS) and (plan.levels or plan.max_accuracy_loss is not None):
         raise ConfigError(f"policy {plan.policy} knows no levels: drop --levels and --max-accuracy-loss")
+
+
+def require_only_peers(settings: DeviceSettings) -> None:
+    """Parts and their fusion leave no model and no plan to choose, but for the codec; ConfigError for what
+    is named beside them, or lacks."""
+    plan, model = settings.plan, settings.model
+    chosen = plan.model_copy(update={"codec": None})
+    if settings.link.url is not None:
+        raise ConfigError("--cloud and --peers: either a cloud answers or peers do; drop one")
+    if chosen != PlanSettings() or settings.profile is not None or settings.slowdown != 1:
+        raise ConfigError("--peers leaves no plan to choose but its --codec: drop the other options of plans")
+    if model != ModelSettings(device=model.device, threads=model.threads):
+        raise ConfigError(
+            "--peers: the parts and --fusion are the model; drop --model, --weights and --dtype"
+        )
+    if settings.peers.fusion is None:
+        raise ConfigError(
+            "no fusion is named: add --fusion FILE, of the run of devit fit that made the parts"
+        )
+    if not settings.peers.urls:
+        raise ConfigError("no peer is named: add --peers ws://HOST:PORT,ws://HOST:PORT,...")
+    for url in settings.peers.urls:
+        cloud_url(url)
+    if len(set(settings.peers.urls)) < len(settings.peers.urls):
+        raise ConfigError("--peers: the same peer is named twice")
+    require_kind(plan.codec or LOSSLESS, 0, 0)
 
 
 def last_split(plan: PlanSettings, num_layers: int) -> int:
@@ -78,6 +105,10 @@ def _files_of(settings: AnyFile) -> Iterator[tuple[str, Path]]:
             raise ConfigError("part: none is named; name a file of main.py devit fit")
         yield "part", settings.part
         return
+    if not isinstance(settings, CloudFile) and settings.peers.wanted:
+        yield from _files_of_peers(settings)
+        yield from _files_of_run(settings)
+        return
     model, weights = _architecture(settings.model), settings.model.weights
     if weights is not None and not weights.startswith(HUBS):
         yield "model.weights", Path(weights)
@@ -87,6 +118,19 @@ def _files_of(settings: AnyFile) -> Iterator[tuple[str, Path]]:
         _check_plan(settings, model)
         if settings.plan.levels is not None:
             yield "plan.levels", settings.plan.levels
+        yield from _files_of_run(settings)
+
+
+def _files_of_peers(settings: DeviceSettings) -> Iterator[tuple[str, Path]]:
+    with _at("peers"):
+        require_only_peers(settings)
+    for key in ("fusion", "part"):
+        path = getattr(settings.peers, key)
+        if path is not None:
+            yield f"peers.{key}", path
+
+
+def _files_of_run(settings: DeviceSettings) -> Iterator[tuple[str, Path]]:
     if isinstance(settings, DeviceFile):
         _require_apart(settings.sinks)
         yield from _files_of_sources(settings.wanted)

@@ -26,9 +26,12 @@ def credentials_of(link: LinkSettings) -> Credentials:
     ConfigError for a file that cannot be used, a certificate that has expired, or a token that others on the
     way could read.
     """
-    if link.url is None:
-        return Credentials()
-    where = cloud_url(link.url)
+    return Credentials() if link.url is None else credentials_for(link, link.url)
+
+
+def credentials_for(link: LinkSettings, url: str) -> Credentials:
+    """The same for one of several far ends, which `url` names."""
+    where = cloud_url(url)
     secure, host = where.scheme == "wss", where.host or ""
     certificate = _pair(link.tls_cert, link.tls_key)
     if not secure and (link.tls_ca or certificate):

@@ -75,6 +75,20 @@ class LinkSettings(Settings):
     prior_mbps: float = Field(default=10.0, gt=0, le=1e6)
 
 
+class PeersSettings(Settings):
+    """The peers of a device that runs a DeViT: where they are, the `fusion` that their parts were trained
+    with, and the `part` that the device holds itself, if any."""
+
+    urls: tuple[str, ...] = Field(default=(), max_length=64)
+    fusion: Path | None = None
+    part: Path | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether parts, and no cloud, answer."""
+        return bool(self.urls) or self.fusion is not None or self.part is not None
+
+
 class MetricsSettings(Settings):
     """Where health, readiness and metrics are served over HTTP; nowhere without a port, 0 is a free one."""
 
@@ -89,6 +103,7 @@ class DeviceSettings(Settings):
     clips: ClipSettings = ClipSettings()
     plan: PlanSettings = PlanSettings()
     link: LinkSettings = LinkSettings()
+    peers: PeersSettings = PeersSettings()
     metrics: MetricsSettings = MetricsSettings()
     profile: Path | None = None
     slowdown: float = Field(default=1.0, ge=1, le=1000)

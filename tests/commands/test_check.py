@@ -168,6 +168,17 @@ def test_it_loads_no_torch(written):
     assert out.endswith("0 False\n")
 
 
+def test_a_device_with_peers_needs_no_model_and_no_cloud_but_its_files(written, tmp_path, capsys):
+    peers = {"urls": ["ws://a:8766", "wss://b:8766"], "fusion": str(tmp_path / "fusion.safetensors")}
+    assert run(written(sources=PATTERN, peers=peers, plan={"codec": "jpeg:80"})) == 0
+    out, error = capsys.readouterr()
+    assert yaml.safe_load(out)["peers"] == peers
+    assert f"peers.fusion: there is no {tmp_path}" in error
+    both = written(sources=PATTERN, peers=peers, link={"url": "ws://cloud:1"})
+    assert refused(both) == "peers: --cloud and --peers: either a cloud answers or peers do; drop one"
+    assert "add --fusion FILE" in refused(written(videos=["a"], output="b", peers={"urls": ["ws://a:1"]}))
+
+
 def test_a_peers_file_is_known_by_its_part(written, tmp_path, capsys):
     part = tmp_path / "part-1.safetensors"
     assert run(written(part=str(part), threads=2, port=9000)) == 0

@@ -1,0 +1,224 @@
+"""Real parts behind real links, the whole pipeline around them."""
+
+import json
+import threading
+import time
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from commands.device_pipeline import Job
+from commands.peers_pipeline import run_peers
+from commands.peers_setup import PeersSetup
+from configs.settings import DeviceSettings, LinkSettings, PlanSettings
+from devit.ensemble import presence
+from main import app
+from models.preprocessing import preprocess
+from pipeline.clock import SystemClock
+from pipeline.errors import LinkLost
+from pipeline.items import Frame, Ran, Status
+from sources.writer import write_video
+from stages.capture import capture
+from stages.classes import top_classes
+from stages.part_service import PartService
+from tests.commands.link import ListSink
+from tests.commands.peers import peer_here, wires_to_peers
+from tests.devit.small import VIT
+from tests.stages.parts import LABELS, ensemble_of, frames_of, fusion_of, part_of, saved_parts
+
+PARTS = 3
+CLIPS = 12
+SHAPE = (1, 32, 32, 3)
+
+
+def setup_for(wires, own=None, **settings):
+    """A device that knows how to reach `wires`, and holds the part `own` itself."""
+    given = {"link": LinkSettings(connect_s=2, patience_s=0.2), "plan": PlanSettings()} | settings
+    dials = {f"peer:{number}": wire.dial for number, wire in enumerate(wires)}
+    service = None if own is None else PartService(part_of(own))
+    met = tuple(part for part in range(PARTS) if part != own)[: len(wires)]
+    return PeersSetup(DeviceSettings(**given), fusion_of(PARTS), dials, SHAPE, service, own or 0, met)
+
+
+class Noise:
+    """A source of `clips` pictures that nobody can mistake for each other."""
+
+    name, rate = "yard", 25.0
+
+    def __init__(self, clips):
+        self._clips = clips
+
+    def frames(self):
+        for seq in range(self._clips):
+            yield Frame("yard", seq, seq / 25, time.monotonic(), frames_of(seq)[0])
+
+    def close(self): ...
+
+
+async def run(setup, clips=CLIPS, **job):
+    sink = ListSink()
+    options = {"inlets": [capture(Noise(clips))], "sinks": [sink], "live": False} | job
+    ledger = await run_peers(setup, Job(**options), SystemClock())
+    assert ledger.balanced
+    assert [record.seq for record in sink.records] == list(range(ledger.admitted))
+    return sink.records
+
+
+def expected(present=range(PARTS)):
+    """What the ensemble in one process makes of the same pictures."""
+    pixels = preprocess(np.stack([frames_of(seq) for seq in range(CLIPS)]), VIT.spec)
+    with torch.inference_mode():
+        logits = ensemble_of(PARTS)(pixels, presence(tuple(present), PARTS, CLIPS)).logits.numpy()
+    return [top_classes(row, LABELS, 5) for row in logits]
+
+
+def same(records, classes):
+    for record, wanted in zip(records, classes, strict=True):
+        assert [score.name for score in record.classes] == [score.name for score in wanted]
+        confidences = [[score.confidence for score in each] for each in (record.classes, wanted)]
+        np.testing.assert_allclose(*confidences, atol=1e-4)
+
+
+def contributed(record):
+    return [answer.part for answer in record.parts if answer.missing is None]
+
+
+@asynccontextmanager
+async def peers(*parts):
+    async with wires_to_peers(*map(part_of, parts)) as wires:
+        yield wires
+
+
+@pytest.mark.parametrize("codec", [None, "raw", "raw+zstd"])
+async def test_answers_are_those_of_the_ensemble_in_one_process_whatever_the_order_of_peers(codec):
+    async with peers(2, 0, 1) as wires:
+        records = await run(setup_for(wires, plan=PlanSettings(codec=codec)))
+    same(records, expected())
+    for record in records:
+        assert (record.status, record.ran) == (Status.OK, Ran.PEERS)
+        assert record.model == f"devit@{fusion_of(PARTS).digest[:8]}"
+        assert set(record.latency_ms) == {"wait", "encode", "gather", "fuse", "total"}
+        assert [answer.peer for answer in record.parts] == ["peer:1", "peer:2", "peer:0"]
+        for answer in record.parts:
+            assert set(answer.latency_ms) == {"uplink", "queue", "decode", "tail"}
+
+
+async def test_the_device_may_hold_a_part_itself():
+    async with peers(0, 2) as wires:
+        records = await run(setup_for(wires, own=1))
+    same(records, expected())
+    assert {record.parts[1].peer for record in records} == {"here"}
+
+
+async def test_without_any_peer_the_part_that_is_held_here_answers_alone():
+    records = await run(setup_for([], own=1))
+    same(records, expected([1]))
+    assert {record.parts[0].missing for record in records} == {"not connected"}
+
+
+async def test_a_peer_that_is_lost_is_missing_and_one_that_returns_contributes_again():
+    async with peers(0, 1, 2) as wires:
+        seen = []
+
+        def on_record(record):
+            seen.append(record)
+            if len(seen) == 10:
+                wires[1].cut()
+
+        records = await run(setup_for(wires), 200, on_record=on_record)
+    assert {record.status for record in records} == {Status.OK}
+    assert contributed(records[0]) == contributed(records[-1]) == [1, 2, 3]
+    without = [record for record in records if contributed(record) == [1, 3]]
+    assert without
+    assert {record.parts[1].missing for record in without} <= {"the link was lost", "not connected"}
+    assert wires[1].dialled == 2
+
+
+class Stalled(PartService):
+    """A part that stands still from its third clip on until it is let go."""
+
+    def __init__(self, part):
+        super().__init__(part)
+        self.go = threading.Event()
+        self.runs = 0
+
+    def tokens(self, frames):
+        self.runs += 1
+        assert self.runs <= 3 or self.go.wait(30)
+        return super().tokens(frames)
+
+
+async def test_a_peer_that_stands_still_makes_no_clip_late_holds_up_few_and_is_taken_again(monkeypatch):
+    stalled = []
+
+    def service(part, device):
+        if part is not part_of(1):
+            return PartService(part, device)
+        stalled.append(Stalled(part))
+        return stalled[0]
+
+    monkeypatch.setattr("commands.peer.PartService", service)
+    async with peers(0, 1, 2) as wires:
+        seen = []
+
+        def on_record(record):
+            seen.append(record)
+            if len(seen) == 30:
+                stalled[0].go.set()
+
+        records = await run(setup_for(wires, sla_ms=600), 100, on_record=on_record)
+    assert {record.status for record in records} == {Status.OK}
+    assert contributed(records[0]) == contributed(records[-1]) == [1, 2, 3]
+    between = [record for record in records[:30] if contributed(record) == [1, 3]]
+    assert len(between) > 20
+    waited = [record for record in between if record.latency_ms["gather"] > 300]
+    assert 0 < len(waited) <= 3
+
+
+async def test_where_nothing_answers_a_replay_ends_and_what_is_live_fails_clip_by_clip():
+    class Gone:
+        async def dial(self):
+            raise LinkLost("peer: nobody listens")
+
+    setup = replace(setup_for([Gone()]), met=())
+    with pytest.raises(LinkLost, match=r"no peer is there any more; gave up after 0\.2 s"):
+        await run(setup)
+    records = await run(setup, live=True)
+    answered = [record for record in records if record.status is not Status.DROPPED]
+    assert {record.status for record in answered} == {Status.FAILED}
+    assert all("part 1 not connected; part 2 not connected" in record.reason for record in answered)
+
+
+async def test_a_live_overload_drops_in_front_and_serves_the_newest():
+    async with peers(0, 1, 2) as wires:
+        records = await run(setup_for(wires), 200, live=True)
+    lost = {record.reason for record in records if record.status is Status.DROPPED}
+    assert lost == {"overload: newer clips were waiting for the model"}
+    assert records[-1].status is Status.OK
+
+
+def test_a_replay_over_real_websockets_writes_one_record_a_clip(tmp_path):
+    _, fusion = saved_parts(tmp_path, PARTS)
+    video, output = tmp_path / "yard.mp4", tmp_path / "out.jsonl"
+    frames = np.random.default_rng(0).integers(0, 256, (8, 48, 64, 3), np.uint8)
+    write_video(video, list(frames), 25)
+    with ExitStack() as stack:
+        urls = [stack.enter_context(peer_here(part_of(part))) for part in (1, 2, 0)]
+        arguments = ["replay", video, "-o", output, "--strict", "--peers", ",".join(urls), "--fusion", fusion]
+        result = CliRunner().invoke(app, [*map(str, arguments), "--codec", "jpeg:90", "--sla-ms", "60000"])
+    assert result.exit_code == 0, result.output
+    records = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [record["seq"] for record in records] == list(range(8))
+    for record in records:
+        assert (record["status"], record["plan"]["ran"], record["plan"]["codec"]) == (
+            "ok",
+            "peers",
+            "jpeg:90",
+        )
+        assert [part["peer"] for part in record["parts"]] == [urls[i][5:-6] for i in (2, 0, 1)]
+        assert all(part["missing"] is None for part in record["parts"])
+        assert record["bytes"] > 0
