@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 MARGIN_S = 0.015
 DECAY = 0.98
+NEWEST = 0.2
+GIVING_IN = 0.9
 
 
 class Peak:
@@ -21,10 +23,11 @@ class Peak:
 
 @dataclass(slots=True)
 class _Waiting:
-    """Parts that a clip waits for still, and those that are in. `deadline` is the promise, less what
-    comes after the gathering; `longest` holds without one."""
+    """Parts that a clip waits for still, those that are behind, and those that are in. `deadline` is the
+    promise; `longest` holds without one."""
 
     awaited: set[int]
+    behind: set[int]
     deadline: float
     longest: float
     arrived: set[int] = field(default_factory=set)
@@ -35,7 +38,7 @@ class Gathering:
     latest when only as much time is left as the fusion takes.
 
     A part is waited for where its peer is connected and owes nothing: one that is behind may still answer,
-    but holds up nobody, unless all are behind. Times in s.
+    but holds up no clip that has another. Times in s.
     """
 
     def __init__(self, answer_s: float, margin_s: float = MARGIN_S) -> None:
@@ -44,6 +47,7 @@ class Gathering:
         self._waiting: dict[str, _Waiting] = {}
         self._fusion = Peak()
         self._here = Peak()
+        self._first_s = 0.0
 
     def __contains__(self, clip_id: str) -> bool:
         return clip_id in self._waiting
@@ -60,7 +64,8 @@ class Gathering:
     def begin(self, clip_id: str, prompt: Mapping[int, bool], now: float, deadline: float = math.inf) -> None:
         """A clip goes out to the parts in `prompt`, which says of each whether it owes nothing."""
         awaited = {part for part, keeps_up in prompt.items() if keeps_up} or set(prompt)
-        self._waiting[clip_id] = _Waiting(awaited, deadline, now + self._answer_s)
+        behind = set(prompt) - awaited
+        self._waiting[clip_id] = _Waiting(awaited, behind, deadline, now + self._answer_s)
 
     def arrived(self, clip_id: str, part: int) -> bool:
         """Take in an answer; False where it comes too late, or again."""
@@ -76,6 +81,7 @@ class Gathering:
         waiting = self._waiting.get(clip_id)
         if waiting is not None:
             waiting.awaited.discard(part)
+            waiting.behind.discard(part)
 
     def next_due(self) -> tuple[str, float] | None:
         """The clip to decide next, and when; a time that is past means now."""
@@ -83,8 +89,25 @@ class Gathering:
         return min(due.items(), key=lambda item: item[1], default=None)
 
     def decide(self, clip_id: str) -> tuple[int, ...]:
-        """The parts whose answers are in; from now on every other is too late."""
-        return tuple(sorted(self._waiting.pop(clip_id).arrived))
+        """The parts whose answers are in; from now on every other is too late, and one that was waited for
+        in vain is behind."""
+        decided = self._waiting.pop(clip_id)
+        for waiting in self._waiting.values():
+            waiting.behind |= waiting.awaited & decided.awaited
+            waiting.awaited -= decided.awaited
+        return tuple(sorted(decided.arrived))
+
+    def hopeless(self, now: float, deadline: float) -> bool:
+        """Whether a clip that goes out now would hardly have its first answer before its deadline. Who asks
+        on and on hears no in the end: it is tried again."""
+        if now + self._first_s + self.lead_s <= deadline:
+            return False
+        self._first_s *= GIVING_IN
+        return True
+
+    def first_in(self, seconds: float) -> None:
+        """How long after it went out a clip had its first answer."""
+        self._first_s += NEWEST * (seconds - self._first_s)
 
     def fused(self, seconds: float) -> None:
         """How long a clip took from its decision to its answer."""
@@ -95,6 +118,6 @@ class Gathering:
         self._here.add(seconds)
 
     def _due_at(self, waiting: _Waiting) -> float:
-        if not waiting.awaited:
+        if not waiting.awaited and (waiting.arrived or not waiting.behind):
             return -math.inf
         return min(waiting.deadline - self.lead_s, waiting.longest)

@@ -74,6 +74,11 @@ class Spread:
                 held.setdefault(holder.part, holder)
         return held
 
+    def connected(self) -> list[bool]:
+        """Of each part whether somebody holds it now."""
+        held = self.held
+        return [part in held for part in range(self._fuse.num_parts)]
+
     async def run(self, items: Channel[Packet | Prediction]) -> AsyncGenerator[Prediction, None]:
         """Pass records on, hand out packets."""
         async for item in items:
@@ -99,6 +104,8 @@ class Spread:
     ) -> None:
         if self._gathering.arrived(clip_id, part):
             out = self._out[clip_id]
+            if not out.tokens:
+                self._gathering.first_in(self._clock.now() - out.began)
             out.tokens[part], out.latency_ms[part] = token, latency_ms
             self._changed.notify()
 

@@ -126,6 +126,31 @@ def test_a_part_that_is_behind_holds_up_nobody_and_still_counts_if_it_answers_in
     assert due(gathering, 0.0) == [("a", (0,)), ("b", (0, 1))]
 
 
+def test_a_part_that_one_clip_waited_for_in_vain_holds_up_no_other_that_has_another_part():
+    gathering = Gathering(ANSWER_S, margin_s=0.0)
+    for clip, deadline in (("a", 1.0), ("b", 2.0), ("c", 3.0)):
+        gathering.begin(clip, prompt(0, 1), 0.0, deadline)
+    for clip in "ab":
+        gathering.arrived(clip, 0)
+    assert due(gathering, 1.0) == [("a", (0,)), ("b", (0,))]
+    gathering.missing("c", 0)
+    assert due(gathering, 2.9) == []
+    gathering.arrived("c", 1)
+    assert due(gathering, 2.9) == [("c", (1,))]
+
+
+def test_a_clip_that_has_nothing_waits_for_who_is_behind_until_its_deadline():
+    gathering = Gathering(ANSWER_S, margin_s=0.0)
+    gathering.begin("a", {0: True, 1: False}, 0.0, 1.0)
+    gathering.missing("a", 0)
+    assert due(gathering, 0.9) == []
+    assert due(gathering, 1.0) == [("a", ())]
+    gathering.begin("b", {0: True, 1: False}, 0.0, 1.0)
+    gathering.missing("b", 0)
+    gathering.missing("b", 1)
+    assert due(gathering, 0.0) == [("b", ())]
+
+
 def test_where_all_are_behind_all_are_waited_for():
     gathering = Gathering(ANSWER_S)
     gathering.begin("a", {0: False, 1: False}, 0.0, 1.0)
@@ -133,6 +158,25 @@ def test_where_all_are_behind_all_are_waited_for():
     assert due(gathering, 0.5) == []
     gathering.arrived("a", 1)
     assert due(gathering, 0.5) == [("a", (0, 1))]
+
+
+def test_a_clip_is_hopeless_when_less_time_is_left_than_the_first_answers_took_lately():
+    gathering = Gathering(ANSWER_S, margin_s=0.0)
+    assert not gathering.hopeless(0.0, 0.01)
+    for _ in range(50):
+        gathering.first_in(0.2)
+    assert not gathering.hopeless(1.0, 1.21)
+    assert not gathering.hopeless(1.0, math.inf)
+    assert gathering.hopeless(1.0, 1.15)
+    gathering.fused(0.1)
+    assert gathering.hopeless(1.0, 1.21)
+
+
+def test_after_enough_hopeless_clips_one_is_tried_again():
+    gathering = Gathering(ANSWER_S, margin_s=0.0)
+    gathering.first_in(5.0)
+    said = [gathering.hopeless(0.0, 0.1) for _ in range(100)]
+    assert said[0] and not said[-1]
 
 
 @given(values=st.lists(st.floats(0, 100), min_size=1))

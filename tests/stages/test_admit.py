@@ -8,7 +8,7 @@ from pipeline.errors import LinkLost
 from pipeline.in_flight import InFlight
 from pipeline.items import Plan, Prediction, Status
 from pipeline.ledger import Ledger
-from stages.admit import Admit, AdmitReplay
+from stages.admit import TOO_LATE, Admit, AdmitReplay
 from tests.settled import settled
 from tests.stages.frames import channel_of
 from tests.stages.parts import WHOLE, clip_of
@@ -43,6 +43,21 @@ async def test_no_more_clips_are_let_in_than_may_be_under_way():
         await settled()
         assert let_in == [0, 1, 2]
         in_flight.leave("yard/000000")
+
+
+async def test_a_live_clip_for_which_it_is_too_late_by_then_is_dropped_and_one_of_a_file_never_is():
+    asked = []
+
+    def hopeless(now, deadline):
+        asked.append((now, deadline))
+        return deadline < 4.0
+
+    clips = clip_of(0, deadline=3.5), clip_of(1, deadline=4.5)
+    admit = Admit(PLAN, InFlight(2), ManualClock(3.0), hopeless)
+    record, features = [item async for item in admit.run(await channel_of(*clips))]
+    assert (record.status, record.reason) == (Status.DROPPED, TOO_LATE)
+    assert features.clip is clips[1]
+    assert asked == [(3.0, 3.5), (3.0, 4.5)]
 
 
 @pytest.mark.parametrize(("sla_ms", "deadline"), [(None, math.inf), (200.0, 5.2)])
