@@ -59,7 +59,8 @@ OVERLOADED = "overload: newer clips were waiting for the model"
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The parts of a run that can tell how it goes, for its event loop to ask."""
+    """The parts of a run that can tell how it goes, for its event loop to ask. `connected` says of each part
+    of a DeViT whether somebody holds it now."""
 
     ledger: Ledger
     situation: Situation
@@ -67,6 +68,7 @@ class Running:
     pipeline: Pipeline
     client: CloudClient | None
     rescue: Rescue | None
+    connected: Callable[[], Sequence[bool]] = tuple
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
 from functools import partial
 
 from commands.delivery import Delivery
-from commands.device_pipeline import OVERLOADED, Job, Running, nobody_forgotten
+from commands.device_pipeline import LIVE_BACKLOG, OVERLOADED, Job, Running, nobody_forgotten
 from commands.peers_setup import PeersSetup
 from commands.rules import LOSSLESS
 from pipeline.channel import Overflow
@@ -64,7 +64,7 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
         for holder in holders:
             spread.add(holder)
         plan = Plan(WHOLE, 0, settings.plan.codec or LOSSLESS, why=WHY)
-        admit = Admit(plan, in_flight, clock)
+        admit = Admit(plan, in_flight, clock, gathering.hopeless)
         if not job.live:
             ready = _until_held(setup, spread, clock)
             admit = AdmitReplay(plan, in_flight, clock, ready, ledger=ledger, sla_ms=settings.sla_ms)
@@ -80,7 +80,7 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
         )
         pipeline = Pipeline(job.inlets, stages, delivery, [spread.records()])
         situation = Situation(LinkTracker(LinkRules()))
-        job.on_start(Running(ledger, situation, batch, pipeline, None, None))
+        job.on_start(Running(ledger, situation, batch, pipeline, None, None, spread.connected))
         async with (
             background(*(holder.run for holder in holders)),
             nobody_forgotten(ledger, delivery) if job.live else nullcontext(),
@@ -159,4 +159,6 @@ def _until_held(setup: PeersSetup, spread: Spread, clock: Clock) -> Callable[[],
 def _admit_stage(admit: Admit, live: bool) -> Stage:
     if not live:
         return Stage("schedule", admit.run)
-    return Stage("schedule", admit.run, 1, Overflow.DROP_OLDEST, partial(dropped, reason=OVERLOADED))
+    return Stage(
+        "schedule", admit.run, LIVE_BACKLOG, Overflow.DROP_OLDEST, partial(dropped, reason=OVERLOADED)
+    )

@@ -45,6 +45,9 @@ SENT = Number("janus_sent_bytes_total", "Payload that answered clips sent to the
 BANDWIDTH = Number("janus_link_bandwidth_bytes_per_second", "Uplink, as estimated.")
 ROUND_TRIP = Number("janus_link_round_trip_seconds", "Round trip to the cloud, as estimated.")
 CONNECTED = Number("janus_link_connected", "1 while there is a cloud that takes clips, else 0.")
+PART_CONNECTED = Number(
+    "janus_part_connected", "1 while a peer, or the device, runs this part of a DeViT, else 0.", ("part",)
+)
 CORRECTION = Number(
     "janus_correction_factor", "How much slower than its profile a machine is now.", ("machine",)
 )
@@ -74,7 +77,8 @@ SINK_FAILING = Number(
 
 DEVICE: tuple[AnyMetric, ...] = (
     *(CLIPS, SOURCE_CLIPS, UNDER_WAY, LATENCY, PROMISE, VIOLATIONS, DROPS, FAILURES, RESCUES, KEPT),
-    *(PRUNINGS, SPLITS, CODECS, SENT, BANDWIDTH, ROUND_TRIP, CONNECTED, CORRECTION, SIZE_CORRECTION, CAUTION),
+    *(PRUNINGS, SPLITS, CODECS, SENT, BANDWIDTH, ROUND_TRIP, CONNECTED, PART_CONNECTED),
+    *(CORRECTION, SIZE_CORRECTION, CAUTION),
     *(STATE, RECONNECTS, FRAMES, DROPPED_FRAMES, CORRUPT_FRAMES, DISCARDED_FRAMES, CLOCK_JUMPS, WARNINGS),
     *(SINK_WRITTEN, SINK_GIVEN_UP, SINK_WAITING, SINK_SPOOLED, SINK_FAILING),
     *(ENERGY, *QUEUES),
@@ -117,8 +121,11 @@ class DeviceWatch:
         """What is known now."""
         running, now = self._running, self._clock.now()
         here = [*self._of_records(), *(self._of_run(running, now) if running else ())]
-        linked = running is None or running.client is None or running.client.connected
-        return Look(tuple(here), partial(self._readiness, linked, now), partial(self._elsewhere, now))
+        return Look(
+            tuple(here),
+            partial(self._readiness, _unlinked(running), now),
+            partial(self._elsewhere, now),
+        )
 
     def _of_records(self) -> Iterator[Metric]:
         counts = self.counts
@@ -149,6 +156,9 @@ class DeviceWatch:
             yield BANDWIDTH.at(estimate.mbps * BYTES_IN_MEGABIT)
             yield ROUND_TRIP.at(estimate.rtt_ms / MS)
             yield CONNECTED.at(running.client.connected)
+        yield PART_CONNECTED.of(
+            ((str(part),), float(there)) for part, there in enumerate(running.connected(), start=1)
+        )
         yield from queue_metrics(running.pipeline.statistics())
 
     def _elsewhere(self, now: float) -> Iterator[Metric]:
@@ -156,8 +166,8 @@ class DeviceWatch:
         yield from sink_metrics({name: sink.statistics() for name, sink in self._sinks.items()}, now)
         yield energy_metric(self._energy)
 
-    def _readiness(self, linked: bool, now: float) -> Readiness:
-        degraded = [] if linked else ["cloud: no link; clips are finished here"]
+    def _readiness(self, unlinked: Sequence[str], now: float) -> Readiness:
+        degraded = [*unlinked]
         for camera in self._cameras:
             status = camera.status()
             if status.state not in WELL:
@@ -173,6 +183,16 @@ class DeviceWatch:
         if self._running is None:
             return Readiness(False, "the pipeline does not run yet", tuple(degraded))
         return Readiness(True, "the model is loaded and the pipeline runs", tuple(degraded))
+
+
+def _unlinked(running: Running | None) -> list[str]:
+    """Who should be there, and is not."""
+    if running is None:
+        return []
+    parts = [f"part {part}: no peer" for part, there in enumerate(running.connected(), start=1) if not there]
+    if running.client is None or running.client.connected:
+        return parts
+    return ["cloud: no link; clips are finished here", *parts]
 
 
 def camera_metrics(statuses: Sequence[SourceStatus]) -> Iterator[Metric]:

@@ -12,6 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from commands.device_pipeline import Job
+from commands.operations.device_watch import DeviceWatch
 from commands.peers_pipeline import run_peers
 from commands.peers_setup import PeersSetup
 from configs.settings import DeviceSettings, LinkSettings, PlanSettings
@@ -26,6 +27,7 @@ from stages.capture import capture
 from stages.classes import top_classes
 from stages.part_service import PartService
 from tests.commands.link import ListSink
+from tests.commands.operations.pages import page_of
 from tests.commands.peers import peer_here, wires_to_peers
 from tests.devit.small import VIT
 from tests.stages.parts import LABELS, ensemble_of, frames_of, fusion_of, part_of, saved_parts
@@ -105,6 +107,23 @@ async def test_answers_are_those_of_the_ensemble_in_one_process_whatever_the_ord
         assert [answer.peer for answer in record.parts] == ["peer:1", "peer:2", "peer:0"]
         for answer in record.parts:
             assert set(answer.latency_ms) == {"uplink", "queue", "decode", "tail"}
+
+
+async def test_an_operator_sees_which_parts_are_connected():
+    watch = DeviceWatch([], [], SystemClock(), None)
+    looks = []
+
+    def on_record(record):
+        watch.record(record)
+        looks.append(watch.look())
+
+    async with peers(0, 2) as wires:
+        setup = replace(setup_for(wires), met=(0, 2))
+        await run(setup, 3, on_start=watch.begun, on_record=on_record)
+    page = page_of(looks[-1].collect())
+    assert [page("janus_part_connected", part=part) for part in "123"] == [1, 0, 1]
+    assert page("janus_clips_total", status="ok", ran="peers") == 3
+    assert looks[-1].readiness().degraded == ("part 2: no peer",)
 
 
 async def test_the_device_may_hold_a_part_itself():

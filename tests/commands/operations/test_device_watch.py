@@ -142,7 +142,7 @@ def test_it_is_not_ready_before_the_pipeline_runs_nor_once_it_is_to_end():
     }
     told._running = SimpleNamespace(client=None)
     told.ended("the run was asked to end")
-    assert (told._readiness(True, 0.0).ready, told._readiness(True, 0.0).why) == (
+    assert (told._readiness((), 0.0).ready, told._readiness((), 0.0).why) == (
         False,
         "the run was asked to end",
     )
