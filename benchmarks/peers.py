@@ -1,0 +1,273 @@
+"""Peers behind emulated links: what they answer, how fast, and what is left as they come and go.
+
+    python -m benchmarks.peers --run DIR --data cifar10-test.zip [--clips 200] [--mbps 16]
+    python -m benchmarks.peers --run DIR --data cifar10-test.zip --clips 1000 --faults [--sla-ms 500]
+
+`--run` is a folder of `main.py devit fit`. Real processes, real pictures, clips of one frame. Without
+`--faults` the pictures are replayed one by one; with them they are played at --fps while peers are killed,
+stand still and come back. Exit status 1 where an answer is another than the ensemble's in one process, where
+a clip lacks its one record, or where one is late.
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import av
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.boxes import Box, start
+from devit.backbones import run
+from devit.ensemble import Ensemble, every_choice, presence
+from devit.evaluation import latencies_ms
+from devit.files import Part, load_fusion, load_part
+from models.preprocessing import preprocess
+from pipeline.clock import SystemClock
+from pipeline.items import Frame, Pixels
+from sources.base import FrameGeometry
+from sources.file import FileSource
+from sources.labelled import Protocol, open_examples, views
+
+SAME = 1e-4
+console = Console(width=120)
+Record = dict[str, Any]
+
+
+class InOne:
+    """The run's models in this process, and what they make of the pictures of `video`."""
+
+    def __init__(self, run_folder: Path, video: Path) -> None:
+        paths = sorted(run_folder.glob("part-*.safetensors"))
+        self.parts = [load_part(path) for path in paths]
+        self.saved = load_fusion(run_folder / "fusion.safetensors", [part.digest for part in self.parts])
+        self.large: Part = load_part(run_folder / "large.safetensors")
+        self.ensemble = Ensemble([part.model for part in self.parts], self.saved.fusion).eval()
+        self.spec = self.parts[0].info.architecture.spec
+        geometry = FrameGeometry(self.spec.input_size, self.spec.crop_pct)
+        frames = FileSource(video, "pictures", geometry, SystemClock()).frames()
+        self.frames = np.stack([frame.pixels[None] for frame in frames if isinstance(frame, Frame)])
+        with torch.inference_mode():
+            self.tokens = self.ensemble.tokens(preprocess(self.frames, self.spec))
+
+    def confidences(self, parts: Sequence[int]) -> "torch.Tensor":
+        """Of each picture, with some parts alone."""
+        mask = presence(parts, len(self.parts), len(self.frames))
+        with torch.inference_mode():
+            return self.saved.fusion(self.tokens, mask).logits.softmax(1)
+
+    def times_ms(self) -> dict[str, float]:
+        """The large model, each part and the fusion, on one core, one clip at a time."""
+        one = self.frames[:1]
+        tokens = [token[:1] for token in self.tokens]
+
+        def forward(part: Part) -> Callable[[], object]:
+            spec = part.info.architecture.spec
+            return lambda: run(part.model, preprocess(one, spec))
+
+        works: dict[str, Callable[[], object]] = {"large model": forward(self.large)}
+        works |= {f"part {place}": forward(part) for place, part in enumerate(self.parts, 1)}
+        return latencies_ms(works | {"fusion": partial(self.saved.fusion, tokens)})
+
+
+def write_pictures(path: Path, data: Path, count: int, fps: float) -> list[str]:
+    """Pictures of `data` as a video that loses nothing; returns their classes."""
+    with open_examples(data, limit=count) as examples, av.open(path, "w") as container:
+        order = np.random.default_rng(0).permutation(len(examples))
+        chosen = [examples[int(index)] for index in order]
+        pictures = [views(one, FrameGeometry(32), 1, Protocol.parse("1x1", 1))[0, 0] for one in chosen]
+        stream = container.add_stream("ffv1", rate=Fraction(fps).limit_denominator(1001))
+        stream.height, stream.width, stream.pix_fmt = 32, 32, "bgr0"
+        for picture in [*map(_as_bgr0, pictures), None]:
+            for packet in stream.encode(picture):
+                container.mux(packet)
+        return [one.label or str(one.class_id) for one in chosen]
+
+
+def _as_bgr0(picture: Pixels) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="bgr0")
+
+
+@contextmanager
+def boxes(run_folder: Path, mbps: float, rtt_ms: float) -> Iterator[list[Box]]:
+    """A box for each part of the run, all of them up."""
+    with ExitStack() as stack:
+        paths = sorted(run_folder.glob("part-*.safetensors"))
+        found = [stack.enter_context(Box(path, mbps, rtt_ms)) for path in paths]
+        for box in found:
+            box.start()
+        for box in found:
+            box.wait()
+        yield found
+
+
+def read(output: Path) -> list[Record]:
+    """The records in their order."""
+    return [json.loads(line) for line in output.read_text().splitlines()]
+
+
+def used(record: Record) -> tuple[int, ...]:
+    """The parts that contributed, from 0."""
+    return tuple(part["part"] - 1 for part in record.get("parts", ()) if part["missing"] is None)
+
+
+def worst_difference(records: list[Record], here: InOne) -> tuple[int, float]:
+    """How many answers are of another class than the ensemble's, and by how much confidences differ."""
+    others, worst = 0, 0.0
+    for index, record in enumerate(records):
+        wanted = here.confidences(used(record))[index]
+        others += record["predictions"][0]["class_id"] != int(wanted.argmax())
+        for score in record["predictions"]:
+            worst = max(worst, abs(score["confidence"] - round(float(wanted[score["class_id"]]), 4)))
+    return others, worst
+
+
+def quantiles(values: Sequence[float]) -> list[str]:
+    return [f"{np.quantile(values, q):.1f}" for q in (0.5, 0.95, 1.0)] if len(values) else ["-"] * 3
+
+
+def show_latency(records: list[Record], times_ms: dict[str, float]) -> None:
+    """Where the time of a clip went, beside the models by themselves on one core."""
+    table = Table("part of the latency, ms", "median", "95 %", "largest")
+    for name in ("encode", "gather", "fuse", "total"):
+        table.add_row(name, *quantiles([record["latency_ms"][name] for record in records]))
+    for name in ("uplink", "queue", "decode", "tail"):
+        slowest = [max(part["latency_ms"][name] for part in record["parts"]) for record in records]
+        table.add_row(f"  of which {name}, slowest peer", *quantiles(slowest))
+    console.print(table)
+    shares = [record["latency_ms"]["fuse"] / record["latency_ms"]["total"] for record in records]
+    alone = ", ".join(f"{name} {ms:.2f}" for name, ms in times_ms.items())
+    console.print(f"by themselves on one core, ms: {alone}")
+    console.print(f"fusion: {100 * float(np.median(shares)):.2f} % of a clip's latency in the median")
+
+
+def show_accuracy(here: InOne, labels: list[str]) -> None:
+    """Top-1 of the ensemble in this process, by how many parts are there."""
+    names = here.saved.info.labels
+    table = Table("parts", "choices", "top-1 mean", "worst", "best")
+    right: dict[int, list[float]] = {}
+    for parts in every_choice(len(here.parts)):
+        best = here.confidences(parts).argmax(1).tolist()
+        share = float(np.mean([names[each] == label for each, label in zip(best, labels, strict=True)]))
+        right.setdefault(len(parts), []).append(share)
+    for count, shares in sorted(right.items(), reverse=True):
+        row = (f"{100 * share:.1f}" for share in (np.mean(shares), min(shares), max(shares)))
+        table.add_row(f"{count} of {len(here.parts)}", str(len(shares)), *row)
+    console.print(table)
+
+
+def replay(urls: str, run_folder: Path, video: Path, output: Path) -> list[Record]:
+    """One clip after the other, without a promise."""
+    fusion = run_folder / "fusion.safetensors"
+    arguments = ("replay", video, "-o", output, "--strict", "--in-flight", 1, "--patience", 120)
+    start(*arguments, "--peers", urls, "--fusion", fusion, errors=None).communicate()
+    return read(output)
+
+
+def faults(clips: int, found: list[Box]) -> list[tuple[float, str, Callable[[], None]]]:
+    """What happens after which share of the clips."""
+    *_, second, last = found
+
+    def both_back() -> None:
+        for box in (second, last):
+            box.start()
+
+    return [
+        (0.10 * clips, "one killed", last.kill),
+        (0.25 * clips, "two killed", second.kill),
+        (0.40 * clips, "both started again", both_back),
+        (0.65 * clips, "one stands still", found[0].stall),
+        (0.80 * clips, "it goes on", found[0].go_on),
+    ]
+
+
+def play(
+    urls: str, run_folder: Path, video: Path, output: Path, sla_ms: float, events: list[Any]
+) -> tuple[list[Record], list[tuple[int, str]], int]:
+    """The pictures at their rate, while `events` happen; also when they did, and the exit status."""
+    fusion = run_folder / "fusion.safetensors"
+    arguments = ("device", "--source", f"yard={video}", "-o", output, "--strict", "--sla-ms", sla_ms)
+    process = start(*arguments, "--peers", urls, "--fusion", fusion, errors=None)
+    assert process.stdout is not None
+    told, lines = [], 0
+    for lines, _ in enumerate(process.stdout, 1):
+        while events and lines >= events[0][0]:
+            _, what, act = events.pop(0)
+            act()
+            told.append((lines, what))
+    return read(output), told, process.wait()
+
+
+def show_faults(records: list[Record], told: list[tuple[int, str]], labels: list[str]) -> None:
+    """What became of the clips, event by event, and by how many parts they had."""
+    table = Table(
+        "from clip", "since", "clips", "outcomes", "parts used", "latency ms, median", "95 %", "largest"
+    )
+    for (first, what), (end, _) in zip(
+        [(0, "all are there"), *told], [*told, (len(records), "")], strict=True
+    ):
+        span = records[first:end]
+        outcomes = ", ".join(f"{n} {status}" for status, n in Counter(r["status"] for r in span).items())
+        sizes = ", ".join(f"{n} x {size}" for size, n in sorted(Counter(len(used(r)) for r in span).items()))
+        totals = [record["latency_ms"]["total"] for record in span if record["status"] == "ok"]
+        table.add_row(str(first), what, str(len(span)), outcomes, sizes, *quantiles(totals))
+    console.print(table)
+    by_size = Table("parts used", "clips", "top-1")
+    for size in sorted({len(used(record)) for record in records}, reverse=True):
+        hits = [
+            record["predictions"][0]["class"] == labels[record["seq"]]
+            for record in records
+            if record["predictions"] and len(used(record)) == size
+        ]
+        by_size.add_row(str(size), str(len(hits)), f"{100 * float(np.mean(hits)):.1f}" if hits else "-")
+    console.print(by_size)
+
+
+def main(
+    run_folder: Annotated[Path, typer.Option("--run", help="A folder of main.py devit fit.")],
+    data: Annotated[Path, typer.Option(help="Labelled pictures: a folder, a CSV, a zip.")],
+    clips: Annotated[int, typer.Option(min=20)] = 200,
+    mbps: Annotated[float, typer.Option(help="Of each link, both ways; 16 is the paper's 2 MB/s.")] = 16.0,
+    rtt_ms: Annotated[float, typer.Option(help="Round trip of each link.")] = 5.0,
+    with_faults: Annotated[bool, typer.Option("--faults", help="Kill peers, and let them return.")] = False,
+    sla_ms: Annotated[float, typer.Option(help="The promise, with --faults.")] = 500.0,
+    fps: Annotated[float, typer.Option(help="Clips a second, with --faults.")] = 10.0,
+) -> None:
+    torch.set_num_threads(1)
+    with TemporaryDirectory() as folder:
+        video, output = Path(folder, "pictures.mkv"), Path(folder, "records.jsonl")
+        labels = write_pictures(video, data, clips, fps)
+        here = InOne(run_folder, video)
+        times_ms = here.times_ms()
+        show_accuracy(here, labels)
+        with boxes(run_folder, mbps, rtt_ms) as found:
+            urls = ",".join(box.url for box in found)
+            if with_faults:
+                events = faults(clips, found)
+                records, told, status = play(urls, run_folder, video, output, sla_ms, events)
+                show_faults(records, told, labels)
+            else:
+                records, status = replay(urls, run_folder, video, output), 0
+                show_latency(records, times_ms)
+        answered = [record for record in records if record["predictions"]]
+        others, worst = worst_difference(answered, here) if len(answered) == clips else (0, 0.0)
+        outcomes = Counter(record["status"] for record in records)
+        console.print(f"{len(records)} records of {clips} clips: {dict(outcomes)}; exit status {status}")
+        if len(answered) == clips:
+            console.print(f"other classes than the ensemble's: {others}; confidences differ by {worst:.6f}")
+        good = [record["seq"] for record in records] == list(range(clips))
+        sys.exit(not (good and others == 0 and worst <= SAME + 1e-9 and not outcomes["late"]))
+
+
+if __name__ == "__main__":
+    typer.run(main)
