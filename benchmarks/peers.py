@@ -242,10 +242,13 @@ def main(
     with_faults: Annotated[bool, typer.Option("--faults", help="Kill peers, and let them return.")] = False,
     sla_ms: Annotated[float, typer.Option(help="The promise, with --faults.")] = 500.0,
     fps: Annotated[float, typer.Option(help="Clips a second, with --faults.")] = 10.0,
+    keep: Annotated[Path | None, typer.Option(help="Keep the records here.")] = None,
 ) -> None:
     torch.set_num_threads(1)
     with TemporaryDirectory() as folder:
-        video, output = Path(folder, "pictures.mkv"), Path(folder, "records.jsonl")
+        video, output = Path(folder, "pictures.mkv"), keep or Path(folder, "records.jsonl")
+        if output.exists():
+            raise typer.BadParameter(f"{output} exists already")
         labels = write_pictures(video, data, clips, fps)
         here = InOne(run_folder, video)
         times_ms = here.times_ms()
@@ -261,6 +264,9 @@ def main(
                 show_latency(records, times_ms)
         answered = [record for record in records if record["predictions"]]
         others, worst = worst_difference(answered, here) if len(answered) == clips else (0, 0.0)
+        for record in records:
+            if record["status"] in ("late", "failed"):
+                console.print(f"{record['clip_id']}: {record['status']}, {record['latency_ms']}")
         outcomes = Counter(record["status"] for record in records)
         console.print(f"{len(records)} records of {clips} clips: {dict(outcomes)}; exit status {status}")
         if len(answered) == clips:

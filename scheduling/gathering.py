@@ -28,6 +28,7 @@ class _Waiting:
 
     awaited: set[int]
     behind: set[int]
+    began: float
     deadline: float
     longest: float
     arrived: set[int] = field(default_factory=set)
@@ -57,15 +58,15 @@ class Gathering:
 
     @property
     def lead_s(self) -> float:
-        """How long before its deadline a clip is decided: the fusion, which may have to wait for a part that
-        runs on the same thread, and a margin."""
+        """How long before its deadline a clip is decided, where that leaves it half of its time: the fusion,
+        which may have to wait for a part that runs on the same thread, and a margin."""
         return self._fusion.value + self._here.value + self._margin_s
 
     def begin(self, clip_id: str, prompt: Mapping[int, bool], now: float, deadline: float = math.inf) -> None:
         """A clip goes out to the parts in `prompt`, which says of each whether it owes nothing."""
         awaited = {part for part, keeps_up in prompt.items() if keeps_up} or set(prompt)
         behind = set(prompt) - awaited
-        self._waiting[clip_id] = _Waiting(awaited, behind, deadline, now + self._answer_s)
+        self._waiting[clip_id] = _Waiting(awaited, behind, now, deadline, now + self._answer_s)
 
     def arrived(self, clip_id: str, part: int) -> bool:
         """Take in an answer; False where it comes too late, or again."""
@@ -103,6 +104,8 @@ class Gathering:
         if now + self._first_s + self.lead_s <= deadline:
             return False
         self._first_s *= GIVING_IN
+        self._fusion.value *= GIVING_IN
+        self._here.value *= GIVING_IN
         return True
 
     def first_in(self, seconds: float) -> None:
@@ -120,4 +123,5 @@ class Gathering:
     def _due_at(self, waiting: _Waiting) -> float:
         if not waiting.awaited and (waiting.arrived or not waiting.behind):
             return -math.inf
-        return min(waiting.deadline - self.lead_s, waiting.longest)
+        most_lead_s = max(0.0, (waiting.deadline - waiting.began) / 2)
+        return min(waiting.deadline - min(self.lead_s, most_lead_s), waiting.longest)

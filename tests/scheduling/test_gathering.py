@@ -43,7 +43,7 @@ EVENTS = st.lists(
 @given(events=EVENTS)
 def test_every_clip_has_one_outcome_of_what_came_before_it_and_none_waits_beyond_its_time(events):
     gathering, now = Gathering(ANSWER_S, margin_s=0.01), 0.0
-    limits: dict[str, float] = {}
+    limits: dict[str, tuple[float, float]] = {}
     taken: dict[str, set[int]] = {}
     outcomes: dict[str, tuple[int, ...]] = {}
     for kind, first, second in events:
@@ -51,7 +51,7 @@ def test_every_clip_has_one_outcome_of_what_came_before_it_and_none_waits_beyond
             case "begin":
                 clip = f"clip {len(taken)}"
                 gathering.begin(clip, first, now, now + second)
-                limits[clip], taken[clip] = now + min(second, ANSWER_S), set()
+                limits[clip], taken[clip] = (now, now + min(second, ANSWER_S)), set()
             case "arrived":
                 clip = f"clip {first}"
                 in_time = gathering.arrived(clip, second)
@@ -68,7 +68,9 @@ def test_every_clip_has_one_outcome_of_what_came_before_it_and_none_waits_beyond
             assert clip not in outcomes
             outcomes[clip] = parts
             assert set(parts) == taken[clip]
-        assert all(limits[clip] - gathering.lead_s > now for clip in taken.keys() - outcomes.keys())
+        for clip in taken.keys() - outcomes.keys():
+            began, limit = limits[clip]
+            assert limit - min(gathering.lead_s, (limit - began) / 2) > now
     decided = due(gathering, math.inf)
     assert {clip for clip, _ in decided} | outcomes.keys() == taken.keys()
     assert len(decided) + len(outcomes) == len(taken)
@@ -101,6 +103,27 @@ def test_at_the_deadline_less_what_the_fusion_takes_a_clip_goes_on_with_what_is_
     assert due(gathering, 0.869) == []
     assert due(gathering, 0.871) == [("a", (2,))]
     assert not gathering.arrived("a", 1)
+
+
+def test_an_answer_counts_once():
+    gathering = Gathering(ANSWER_S)
+    gathering.begin("a", prompt(0, 1), 0.0)
+    assert gathering.arrived("a", 1)
+    assert not gathering.arrived("a", 1)
+    assert not gathering.arrived("b", 1)
+
+
+def test_a_fusion_that_once_took_for_ever_leaves_every_clip_half_of_its_time_and_is_forgotten():
+    gathering = Gathering(ANSWER_S)
+    gathering.fused(60.0)
+    for count in range(400):
+        gathering.begin("a", prompt(0), float(count), count + 0.5)
+        assert due(gathering, count + 0.2499) == []
+        gathering.arrived("a", 0)
+        assert due(gathering, count + 0.2499) == [("a", (0,))]
+        gathering.fused(0.001)
+    gathering.begin("a", prompt(0), 0.0, 0.5)
+    assert due(gathering, 0.4) == []
 
 
 def test_without_a_promise_a_clip_waits_as_long_as_a_link_may_be_silent():
@@ -175,6 +198,8 @@ def test_a_clip_is_hopeless_when_less_time_is_left_than_the_first_answers_took_l
 def test_after_enough_hopeless_clips_one_is_tried_again():
     gathering = Gathering(ANSWER_S, margin_s=0.0)
     gathering.first_in(5.0)
+    gathering.fused(60.0)
+    gathering.ran_here(60.0)
     said = [gathering.hopeless(0.0, 0.1) for _ in range(100)]
     assert said[0] and not said[-1]
 
