@@ -91,6 +91,15 @@ def claiming(claim, **fields):
     return Welcome(**(fields | {"shape": claim}))
 
 
+def test_a_token_crosses_no_network_in_the_clear_to_any_of_the_peers(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("a-token-of-more-than-32-characters-in-all\n")
+    link = LinkSettings(connect_s=0.2, token_file=token)
+    settings = settings_for(tmp_path, "ws://127.0.0.1:1", "ws://192.0.2.7:1", link=link)
+    with pytest.raises(ConfigError, match=r"would cross the network to 192\.0\.2\.7 in the clear"):
+        set_up_peers(settings, live=True)
+
+
 URL = "ws://127.0.0.1:1"
 GOOD = DeviceSettings(peers=PeersSettings(urls=(URL,), fusion="fusion.safetensors"))
 
