@@ -131,7 +131,7 @@ class Spread:
         self._changed.notify()
 
     async def _decide(self, clip_id: str) -> Prediction:
-        """The clip's record; its part of the model thread comes first in, so that no other waits for it."""
+        """The record of a clip whose time has come; who has not answered it need not any more."""
         out, decided = self._out[clip_id], self._clock.now()
         arrived = self._gathering.decide(clip_id)
         for part, holder in out.asked.items():

@@ -144,7 +144,7 @@ def test_the_verb_is_told_by_the_keys_or_by_the_user(written):
 def test_the_ready_made_files_would_do(path, monkeypatch, capsys):
     monkeypatch.setenv("CAMERA_PASSWORD", "hid@den")
     assert run(path) == 0
-    verb = {"rtsp.yaml": "device", "cloud.yaml": "cloud"}.get(path.name, "replay")
+    verb = {"rtsp.yaml": "device", "peers.yaml": "device", "cloud.yaml": "cloud"}.get(path.name, "replay")
     out = capsys.readouterr().out
     assert f"main.py {verb} --config" in out
     assert "hid" not in out
@@ -152,7 +152,7 @@ def test_the_ready_made_files_would_do(path, monkeypatch, capsys):
 
 
 def test_there_are_as_many_ready_made_files_as_promised():
-    assert [path.stem for path in READY_MADE] == ["cloud", "kinetics400", "replay", "rtsp"]
+    assert [path.stem for path in READY_MADE] == ["cloud", "kinetics400", "peers", "replay", "rtsp"]
 
 
 def test_it_loads_no_torch(written):
