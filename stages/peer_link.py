@@ -67,7 +67,9 @@ class PeerLink:
     @property
     def part(self) -> int | None:
         client = self._client
-        return self._served if client is not None and client.connected else None
+        if client is None or not client.connected:
+            return None
+        return self._digests.index(client.welcome.digest)
 
     @property
     def prompt(self) -> bool:
@@ -76,7 +78,7 @@ class PeerLink:
     def offer(self, packet: Packet) -> None:
         self._waiting.append(packet)
         if len(self._waiting) > self._most:
-            self._hearer.missing(_clip_id(self._waiting.popleft()), self._served, DISPLACED)
+            self._miss(self._waiting.popleft(), DISPLACED)
         self._changed.notify()
 
     def withdraw(self, clip_id: str) -> None:
@@ -116,7 +118,11 @@ class PeerLink:
         try:
             await client.submit(packet)
         except (MessageTooLarge, ProtocolError) as error:
-            self._hearer.missing(_clip_id(packet), self._served, str(error))
+            self._miss(packet, str(error))
+
+    def _miss(self, packet: Packet, why: str) -> None:
+        part = self.part
+        self._hearer.missing(_clip_id(packet), self._served if part is None else part, why)
 
     def _hear(self, event: Event) -> None:
         match event:

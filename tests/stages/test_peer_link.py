@@ -2,6 +2,7 @@ import math
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from types import SimpleNamespace
 
 import anyio
 import numpy as np
@@ -184,6 +185,18 @@ async def test_a_peer_that_comes_back_with_another_part_serves_that():
         peer.let.release()
         await ear.until(lambda: ear.tokens)
         np.testing.assert_array_equal(ear.tokens["yard/000001"], TOKEN[:3])
+
+
+async def test_from_the_first_moment_on_a_link_is_that_of_its_own_part():
+    client = SimpleNamespace(connected=True, overdue=False, welcome=WELCOME, withdraw=lambda clip_id: None)
+    link = PeerLink(
+        "yard:1", None, digests=PARTS, dims=DIMS, hearer=(ear := Ear()), clock=ManualClock(), waiting=1
+    )
+    assert link.part is None
+    link._client = client
+    assert link.part == 2
+    offer(link, 0, 1)
+    assert ear.gone == [("yard/000000", 2, DISPLACED)]
 
 
 async def test_a_peer_that_does_not_fit_is_said_once_and_taken_when_it_does(caplog):
