@@ -177,7 +177,8 @@ async def test_of_two_peers_with_one_part_the_first_is_asked_and_the_other_stand
         world.spread.add(spare)
         await world.send(0)
         world.spread.lost(spare)
-        assert spare.offered == []
+        await settled()
+        assert (spare.offered, world.records) == ([], [])
         for part in range(PARTS):
             world.answer(0, part)
         await world.done(1)
