@@ -22,6 +22,7 @@ from models.preprocessing import preprocess
 from pipeline.clock import SystemClock
 from pipeline.errors import LinkLost
 from pipeline.items import Frame, Ran, Status
+from scheduling.gathering import Gathering
 from sources.writer import write_video
 from stages.capture import capture
 from stages.classes import top_classes
@@ -107,6 +108,13 @@ async def test_answers_are_those_of_the_ensemble_in_one_process_whatever_the_ord
         assert [answer.peer for answer in record.parts] == ["peer:1", "peer:2", "peer:0"]
         for answer in record.parts:
             assert set(answer.latency_ms) == {"uplink", "queue", "decode", "tail"}
+
+
+async def test_before_the_first_clip_it_is_known_how_long_a_fusion_takes(monkeypatch):
+    taken = []
+    monkeypatch.setattr(Gathering, "fused", lambda self, seconds: taken.append(seconds))
+    await run(setup_for([], own=1), 0)
+    assert len(taken) == 1 and 0 < taken[0] < 5
 
 
 async def test_an_operator_sees_which_parts_are_connected():

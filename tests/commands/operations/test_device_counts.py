@@ -34,6 +34,17 @@ def test_a_record_is_counted_by_how_it_ended_where_it_ran_and_what_its_plan_was(
     assert counts.latency_s["rescue"].count == 0
 
 
+def test_clips_of_peers_are_counted_with_what_gathering_and_fusing_took():
+    parts = {"wait": 1.0, "encode": 1.0, "gather": 40.0, "fuse": 2.0, "total": 45.0}
+    counts = counted(
+        record(Status.OK, ran=Ran.PEERS, latency_ms=parts),
+        record(Status.FAILED, "peers: no part answered: part 1 not connected", ran=Ran.PEERS),
+    )
+    assert counts.clips["ok", "peers"] == counts.failures["peers",] == 1
+    assert counts.latency_s["gather"].sum == pytest.approx(0.04)
+    assert counts.latency_s["fuse"].sum == pytest.approx(0.002)
+
+
 def test_clips_without_an_answer_have_no_latency():
     counts = counted(
         record(Status.DROPPED, latency_ms={"total": 9.0}), record(Status.FAILED, latency_ms={"wait": 1})
