@@ -6,11 +6,14 @@ from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
 from functools import partial
 
 from commands.delivery import Delivery
-from commands.device_pipeline import LIVE_BACKLOG, OVERLOADED, Job, Running, nobody_forgotten
+from commands.device_pipeline import LIVE_BACKLOG, OVERLOADED, Job, Running, at_its_time, nobody_forgotten
+from commands.energy import from_first
 from commands.peers_setup import PeersSetup
 from commands.rules import LOSSLESS
+from pipeline.background import background
 from pipeline.channel import Overflow
 from pipeline.clock import Clock
+from pipeline.energy.shares import EnergyShares
 from pipeline.errors import LinkLost
 from pipeline.in_flight import InFlight
 from pipeline.items import Plan, Prediction, Pruning
@@ -28,7 +31,6 @@ from stages.fuse import Fuse
 from stages.own_part import OwnPart
 from stages.peer_link import UNDER_WAY, PeerLink
 from stages.spread import Spread
-from transport.background import background
 from transport.client import CloudClient, connect_cloud
 from transport.connection import Dial
 
@@ -49,6 +51,7 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
     in_flight = InFlight(settings.in_flight or IN_FLIGHT)
     gathering = Gathering(settings.link.answer_s)
     fuse = Fuse(setup.saved, settings.top_k)
+    shares = EnergyShares(job.energy.joules) if job.energy.names else None
 
     def recorded(record: Prediction) -> None:
         in_flight.leave(record.clip_id)
@@ -68,15 +71,22 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
         if not job.live:
             ready = _until_held(setup, spread, clock)
             admit = AdmitReplay(plan, in_flight, clock, ready, ledger=ledger, sla_ms=settings.sla_ms)
-        batch = ClipBatch(setup.clips, ledger, clock, settings.sla_ms, job.done, first_seq=job.first_seq)
+        sla_ms = settings.sla_ms if job.live else None  # a replayed clip's time begins when it is let in
+        batch = ClipBatch(setup.clips, ledger, clock, sla_ms, job.done, first_seq=job.first_seq)
         stages = [
-            Stage("clip_batch", batch.run, capacity=2 * setup.shape[0]),
+            Stage("clip_batch", from_first(batch.run, shares, sink_worker), capacity=2 * setup.shape[0]),
             _admit_stage(admit, job.live),
             Stage("compress", per_clip(Compress(codec_worker, clock)), capacity=1),
             Stage("spread", spread.run, capacity=1),
         ]
         delivery = Delivery(
-            ledger, job.sinks, worker=sink_worker, clock=clock, model_id=setup.model_id, on_record=recorded
+            ledger,
+            job.sinks,
+            worker=sink_worker,
+            clock=clock,
+            model_id=setup.model_id,
+            shares=shares,
+            on_record=recorded,
         )
         pipeline = Pipeline(job.inlets, stages, delivery, [spread.records()])
         situation = Situation(LinkTracker(LinkRules()))
@@ -84,6 +94,7 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
         async with (
             background(*(holder.run for holder in holders)),
             nobody_forgotten(ledger, delivery) if job.live else nullcontext(),
+            at_its_time(delivery),
         ):
             await _first_links(setup, spread, clock)
             await pipeline.run()

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from pipeline.clock import Clock
 from pipeline.items import Packet
+from pipeline.signal import Signal
 from pipeline.stage import clip_of
 from pipeline.worker import Worker
 from stages.holder import Hearer
 from stages.part_service import PartService
 from stages.peer_link import DISPLACED
-from transport.signal import Signal
 
 log = logging.getLogger(__name__)
 

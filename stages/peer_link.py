@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
+from pipeline.background import background
 from pipeline.clock import Clock
 from pipeline.errors import JanusError, LinkError, MessageTooLarge, ProtocolError
 from pipeline.items import Packet
+from pipeline.signal import Signal
 from stages.holder import Hearer
 from stages.pack_token import unpack_token
 from stages.send import CLOUD_PARTS
-from transport.background import background
 from transport.client import CloudClient
 from transport.events import Acked, Answered, Event, LinkDown, LinkUp
-from transport.signal import Signal
 
 log = logging.getLogger(__name__)
 

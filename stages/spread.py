@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from pipeline.channel import Channel
 from pipeline.clock import Clock
 from pipeline.items import ClassScore, Packet, PartAnswer, Prediction, Ran, Status
+from pipeline.signal import Signal
 from pipeline.stage import clip_of, failed
 from pipeline.worker import Worker
 from scheduling.gathering import Gathering
 from stages.fuse import Fuse
 from stages.holder import Holder
-from transport.signal import Signal
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.channel import Channel
 from pipeline.clock import ManualClock
 from pipeline.items import Prediction, Ran, Status
+from pipeline.signal import Signal
 from pipeline.worker import Worker
 from scheduling.gathering import Gathering
 from stages.fuse import Fuse
@@ -17,7 +18,6 @@ from stages.spread import Spread
 from tests.devit.small import VIT
 from tests.settled import settled
 from tests.stages.parts import clip_of, fusion_of, pixels_packet
-from transport.signal import Signal
 
 PARTS = 3
 ANSWER_S = 30.0
