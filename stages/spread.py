@@ -5,14 +5,13 @@ import math
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-import anyio
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.channel import Channel
 from pipeline.clock import Clock
 from pipeline.items import ClassScore, Packet, PartAnswer, Prediction, Ran, Status
-from pipeline.signal import Signal
+from pipeline.signal import Signal, until
 from pipeline.stage import clip_of, failed
 from pipeline.worker import Worker
 from scheduling.gathering import Gathering
@@ -97,7 +96,7 @@ class Spread:
             if due is not None and due[1] <= now:
                 yield await self._decide(due[0])
             else:
-                await self._nap(math.inf if due is None else due[1] - now)
+                await until(self._changed, math.inf if due is None else due[1] - now, self._clock)
 
     def arrived(
         self, clip_id: str, part: int, token: NDArray[np.float32], latency_ms: dict[str, float]
@@ -180,19 +179,6 @@ class Spread:
             sent_bytes=crossed * len(packet.payload),
             parts=answers,
         )
-
-    async def _nap(self, seconds: float) -> None:
-        """Until `seconds` are over, or something has changed."""
-        async with anyio.create_task_group() as tasks:
-
-            async def sleep() -> None:
-                await self._clock.sleep(seconds)
-                tasks.cancel_scope.cancel()
-
-            if seconds < math.inf:
-                tasks.start_soon(sleep)
-            await self._changed.wait()
-            tasks.cancel_scope.cancel()
 
 
 def _reason(answers: tuple[PartAnswer, ...]) -> str:
