@@ -125,7 +125,8 @@ def serve() -> None:
 @app.command()
 def feed(url: str, clips: int, most_open: int) -> None:
     """The device's process: sends clips, prints what became of them."""
-    from commands.device_pipeline import Job, dial_for, run_device
+    from commands.device_pipeline import dial_for, run_device
+    from commands.job import Job
     from commands.plan import set_up
     from commands.runtime import run_async
     from pipeline.background import background

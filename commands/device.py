@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from commands.device_pipeline import Job
+from commands.job import Job
 from commands.operations.device_watch import DeviceWatch
 from commands.operations.server import operated, tell_where
 from commands.runtime import OK, SOME_FAILED, complain, run_async

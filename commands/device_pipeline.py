@@ -1,31 +1,27 @@
 """The device's pipeline, from sources to sinks, for replay and for live sources."""
 
 import math
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
-import anyio
-
 from commands.delivery import Delivery
 from commands.energy import from_first
+from commands.job import Job, Running, every_record, schedule_stage
 from commands.plan import RESCUE_MARGIN_MS, Policy, Setup
 from commands.security import credentials_of
 from configs.settings import DeviceSettings
 from models import SplitViT
 from pipeline.background import background
-from pipeline.channel import Channel, Overflow
 from pipeline.clock import Clock
-from pipeline.energy.meter import EnergyMeter
 from pipeline.energy.shares import EnergyShares
-from pipeline.errors import ConfigError, JanusError
+from pipeline.errors import ConfigError
 from pipeline.in_flight import InFlight
 from pipeline.items import Prediction
 from pipeline.ledger import Ledger
-from pipeline.runner import Pipeline, root_cause
-from pipeline.stage import Stage, dropped, in_two_lanes, per_clip
+from pipeline.runner import Pipeline
+from pipeline.stage import Stage, in_two_lanes, per_clip
 from pipeline.worker import Worker
 from scheduling.admission import Admission
 from scheduling.link import LinkRules, LinkTracker
@@ -33,10 +29,8 @@ from scheduling.policies import CurrentPolicy
 from scheduling.rescue import LocalFinishes
 from scheduling.rescue_timer import RescueTimer
 from scheduling.situation import Situation
-from sinks.base import Sink
 from sources.base import FrameGeometry
 from sources.clips import ClipSettings
-from stages.capture import Captured
 from stages.clip_batch import ClipBatch
 from stages.compress import Compress
 from stages.head_infer import HeadInfer
@@ -50,40 +44,7 @@ from transport.connection import Dial
 from transport.messages import PROTOCOL, Hello, Welcome
 from transport.websocket import dial
 
-StageRun = Callable[[Channel[Any]], AsyncGenerator[Any, None]]
-
-LIVE_BACKLOG = 2
 IN_FLIGHT_WITH_PROMISE = 2
-OVERLOADED = "overload: newer clips were waiting for the model"
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """The parts of a run that can tell how it goes, for its event loop to ask. `connected` says of each part
-    of a DeViT whether somebody holds it now."""
-
-    ledger: Ledger
-    situation: Situation
-    batch: ClipBatch
-    pipeline: Pipeline
-    client: CloudClient | None
-    rescue: Rescue | None
-    connected: Callable[[], Sequence[bool]] = tuple
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What one device run works on. `live` drops the oldest clips where replay makes sources wait; sources
-    in `first_seq` number their clips from there on. `energy` is the meter of the machine it runs on."""
-
-    inlets: Sequence[AsyncGenerator[Captured, None]]
-    sinks: Sequence[Sink]
-    live: bool
-    done: Mapping[str, float] = field(default_factory=dict)
-    first_seq: Mapping[str, int] = field(default_factory=dict)
-    energy: EnergyMeter = field(default_factory=EnergyMeter)
-    on_record: Callable[[Prediction], None] = lambda record: None
-    on_start: Callable[[Running], None] = lambda running: None
 
 
 def geometry_of(model: SplitViT) -> FrameGeometry:
@@ -170,7 +131,7 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
             )
         stages = [
             Stage("clip_batch", from_first(batch.run, shares, sink_worker), capacity=2 * model.clip_frames),
-            _schedule_stage(schedule.run, job.live),
+            schedule_stage(schedule.run, job.live),
             Stage("head_infer", in_two_lanes(run_head, head.passes), capacity=1),
             Stage("compress", per_clip(Compress(codec_worker, clock))),
             Stage("send", send.run if send else KeepHere(situation, clock).run),
@@ -178,7 +139,7 @@ async def run_device(setup: Setup, job: Job, clock: Clock, connect: Dial | None)
         producers = [*([send.answers()] if send else []), *([rescue.records()] if rescue else [])]
         pipeline = Pipeline(job.inlets, stages, delivery, producers)
         job.on_start(Running(ledger, situation, batch, pipeline, client, rescue))
-        async with nobody_forgotten(ledger, delivery) if job.live else nullcontext(), at_its_time(delivery):
+        async with every_record(ledger, delivery, job.live):
             await pipeline.run()
     return ledger
 
@@ -207,29 +168,6 @@ class _OnWelcome:
             self._last = welcome.profile
 
 
-@asynccontextmanager
-async def at_its_time(delivery: Delivery) -> AsyncGenerator[None, None]:
-    """While the body runs, records that need not wait any more do not."""
-    try:
-        async with background(delivery.overdue):
-            yield
-    except BaseExceptionGroup as group:
-        raise root_cause(group) from group
-
-
-@asynccontextmanager
-async def nobody_forgotten(ledger: Ledger, delivery: Delivery) -> AsyncGenerator[None, None]:
-    """Whatever ends the pipeline early, every admitted clip gets its record: what is live never resumes."""
-    try:
-        yield
-    except BaseException as end:
-        reason = str(end) if isinstance(end, JanusError) else "the run was ended before this clip was"
-        with anyio.CancelScope(shield=True):
-            for record in ledger.unfinished(reason):
-                await delivery(record)
-        raise
-
-
 def _most_in_flight(settings: DeviceSettings) -> int | None:
     """Where a promise is made, clips of files must not queue for each other: one here, one beyond."""
     if settings.in_flight is None and settings.sla_ms is not None:
@@ -243,12 +181,6 @@ def _schedule(
     if live:
         return ScheduleLive(schedule, Admission(settings.sla_ms), clock)
     return ScheduleReplay(schedule, ledger, InFlight(_most_in_flight(settings)), clock, settings.sla_ms)
-
-
-def _schedule_stage(run: StageRun, live: bool) -> Stage:
-    if not live:
-        return Stage("schedule", run)
-    return Stage("schedule", run, LIVE_BACKLOG, Overflow.DROP_OLDEST, partial(dropped, reason=OVERLOADED))
 
 
 @asynccontextmanager

@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
+from contextlib import AbstractAsyncContextManager, ExitStack
 from functools import partial
 
 from commands.delivery import Delivery
-from commands.device_pipeline import LIVE_BACKLOG, OVERLOADED, Job, Running, at_its_time, nobody_forgotten
 from commands.energy import from_first
+from commands.job import Job, Running, every_record, schedule_stage
 from commands.peers_setup import PeersSetup
 from commands.rules import LOSSLESS
 from pipeline.background import background
-from pipeline.channel import Overflow
 from pipeline.clock import Clock
 from pipeline.energy.shares import EnergyShares
 from pipeline.errors import LinkLost
@@ -19,7 +18,7 @@ from pipeline.in_flight import InFlight
 from pipeline.items import Plan, Prediction, Pruning
 from pipeline.ledger import Ledger
 from pipeline.runner import Pipeline
-from pipeline.stage import Stage, dropped, per_clip
+from pipeline.stage import Stage, per_clip
 from pipeline.worker import Worker
 from scheduling.gathering import Gathering
 from scheduling.link import LinkRules, LinkTracker
@@ -75,7 +74,7 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
         batch = ClipBatch(setup.clips, ledger, clock, sla_ms, job.done, first_seq=job.first_seq)
         stages = [
             Stage("clip_batch", from_first(batch.run, shares, sink_worker), capacity=2 * setup.shape[0]),
-            _admit_stage(admit, job.live),
+            schedule_stage(admit.run, job.live),
             Stage("compress", per_clip(Compress(codec_worker, clock)), capacity=1),
             Stage("spread", spread.run, capacity=1),
         ]
@@ -93,8 +92,7 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
         job.on_start(Running(ledger, situation, batch, pipeline, None, None, spread.connected))
         async with (
             background(*(holder.run for holder in holders)),
-            nobody_forgotten(ledger, delivery) if job.live else nullcontext(),
-            at_its_time(delivery),
+            every_record(ledger, delivery, job.live),
         ):
             await _first_links(setup, spread, clock)
             await pipeline.run()
@@ -165,11 +163,3 @@ def _until_held(setup: PeersSetup, spread: Spread, clock: Clock) -> Callable[[],
             await clock.sleep(LOOK_S)
 
     return ready
-
-
-def _admit_stage(admit: Admit, live: bool) -> Stage:
-    if not live:
-        return Stage("schedule", admit.run)
-    return Stage(
-        "schedule", admit.run, LIVE_BACKLOG, Overflow.DROP_OLDEST, partial(dropped, reason=OVERLOADED)
-    )

@@ -9,7 +9,7 @@ from typing import Self
 
 from rich.console import Console
 
-from commands.device_pipeline import Job
+from commands.job import Job
 from commands.progress import ReplayProgress
 from commands.runtime import OK, SOME_FAILED, announce, complain, run_async
 from commands.ways import Way, way_for

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from commands.device_pipeline import Job, clip_settings, dial_for, geometry_of, run_device
+from commands.device_pipeline import clip_settings, dial_for, geometry_of, run_device
+from commands.job import Job
 from commands.peers_pipeline import run_peers
 from commands.peers_setup import set_up_peers
 from commands.plan import set_up

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
-from commands.device_pipeline import Job, run_device
+from commands.device_pipeline import run_device
 from commands.evaluation.answers import Answer
 from commands.evaluation.cells import Cell
 from commands.evaluation.data import Item
 from commands.evaluation.scores import TOP5
+from commands.job import Job
 from commands.plan import Setup
 from pipeline.clock import Clock
 from pipeline.errors import ConfigError

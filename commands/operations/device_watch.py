@@ -5,7 +5,7 @@ from functools import partial
 
 from prometheus_client.core import Metric
 
-from commands.device_pipeline import Running
+from commands.job import Running
 from commands.operations.counting import Labels
 from commands.operations.device_counts import MS, DeviceCounts
 from commands.operations.energy import ENERGY, energy_metric

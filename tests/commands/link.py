@@ -8,7 +8,8 @@ from anyio.abc import TaskGroup
 from anyio.from_thread import start_blocking_portal
 
 from commands.cloud import Reception, open_reception
-from commands.device_pipeline import Job, run_device
+from commands.device_pipeline import run_device
+from commands.job import Job
 from commands.plan import Setup
 from configs.settings import CloudSettings, DeviceSettings, LinkSettings, PlanSettings
 from models import SplitViT

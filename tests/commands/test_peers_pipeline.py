@@ -11,7 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from commands.device_pipeline import Job
+from commands.job import Job
 from commands.operations.device_watch import DeviceWatch
 from commands.peers_pipeline import run_peers
 from commands.peers_setup import PeersSetup

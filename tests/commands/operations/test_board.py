@@ -8,7 +8,8 @@ import anyio
 import pytest
 
 from commands.cloud import open_reception
-from commands.device_pipeline import Job, run_device
+from commands.device_pipeline import run_device
+from commands.job import Job
 from commands.operations.cloud_watch import CLOUD, CloudCounts, CloudWatch
 from commands.operations.device_watch import DEVICE, DeviceWatch
 from configs.settings import CloudSettings

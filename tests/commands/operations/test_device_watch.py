@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import anyio.to_thread
 import pytest
 
-from commands.device_pipeline import Job, run_device
+from commands.device_pipeline import run_device
+from commands.job import Job
 from commands.operations import device_watch
 from commands.operations.device_watch import DEVICE, DeviceWatch, camera_metrics, sink_metrics, unique
 from commands.operations.server import operated
