@@ -41,21 +41,21 @@ class DeviceRequest:
 
 
 def run(settings: DeviceSettings, request: DeviceRequest) -> int:
-    """Run until all sources end, or a signal ends them; exit status 1 when a clip failed or, if strict, when
-    a record is missing."""
+    """Run until all sources end, or a signal ends them; exit status 1 when a clip failed before the sources
+    ended by themselves, when a signal's grace was too short or, if strict, when a record is missing."""
     if not request.sources:
         raise ConfigError("no source is named: add --source, or sources to the file of --config")
     sinks = _sinks(request)
     way = way_for(settings, live=True)
     with machine_meter(SystemClock()) as energy, opened(sinks):
-        ledger = run_async(partial(_run, settings, way, request, sinks, energy))
+        ledger, asked = run_async(partial(_run, settings, way, request, sinks, energy))
     if ledger is None:
         complain(f"{settings.grace_s:g} s of grace were not enough: what was under way has failed records")
         return SOME_FAILED
     if request.strict and not ledger.balanced:
         complain(f"{ledger.admitted} clips were admitted, but {ledger.counts.total()} records written")
         return SOME_FAILED
-    return SOME_FAILED if ledger.counts[Status.FAILED] else OK
+    return SOME_FAILED if ledger.counts[Status.FAILED] and not asked else OK
 
 
 def _sinks(request: DeviceRequest) -> list[SinkRunner]:
@@ -88,10 +88,10 @@ async def _run(
     request: DeviceRequest,
     sinks: Sequence[SinkRunner],
     energy: EnergyMeter,
-) -> Ledger | None:
-    """Run to the end of the sources, or from a signal on to the end of what is under way; None where the
-    grace was too short for that."""
-    clock = SystemClock()
+) -> tuple[Ledger | None, bool]:
+    """Run to the end of the sources, or from a signal on to the end of what is under way; no ledger where
+    the grace was too short for that, and whether there was a signal."""
+    asked, clock = False, SystemClock()
     change = _telling(sinks)
     sources = open_sources(request.sources, way.geometry, way.clips.frames, clock, on_change=change)
     for source in sources:
@@ -111,6 +111,8 @@ async def _run(
     )
 
     def stop() -> None:
+        nonlocal asked
+        asked = True
         watch.ended("the run was asked to end")
         for source in sources:
             source.close()
@@ -118,5 +120,5 @@ async def _run(
     async with operated(settings.metrics, watch) as metrics:
         tell_where(metrics)
         async with ending_on_signals(stop, settings.grace_s, clock):
-            return await way.run(job, clock)
-    return None
+            return await way.run(job, clock), asked
+    return None, asked

@@ -189,10 +189,8 @@ class CloudClient:
                 return await self._open_once()
             except LinkLost as lost:
                 error = lost
-            except HandshakeRefused as refused:
-                if backoff.patience_s < math.inf or self._welcome is None:
-                    raise
-                error = LinkLost(str(refused))  # a cloud that took this device once may do so again
+            except (HandshakeRefused, ProtocolError) as broken:
+                error = self._lost_by(broken)
 
     async def run(self, link: Link | None = None) -> None:
         """Converse over `link`, or the first that can be had, and those that follow it, until none can."""
@@ -200,7 +198,7 @@ class CloudClient:
             link = link or await self.open(self._backoff)
             while True:
                 began = self._clock.now()
-                lost = await self._converse(link)
+                lost = await self._until_lost(link)
                 lasted_s = self._clock.now() - began
                 if lasted_s > min(self._backoff.patience_s, PROVEN_S) and not self._outbox.wanted:
                     self._backoff.over()
@@ -213,6 +211,19 @@ class CloudClient:
             return  # drained: nobody listens any more
         finally:
             self._emit.close()
+
+    async def _until_lost(self, link: Link) -> LinkLost:
+        try:
+            return await self._converse(link)
+        except (HandshakeRefused, ProtocolError) as broken:
+            return self._lost_by(broken)
+
+    def _lost_by(self, broken: JanusError) -> LinkLost:
+        """A link that was refused, or on which the rules were broken, as one that was lost, where patience
+        is endless: a cloud that took this device once may do so again. Elsewhere raises `broken`."""
+        if self._backoff.patience_s < math.inf or self._welcome is None:
+            raise broken
+        return LinkLost(str(broken))
 
     async def say_bye(self) -> None:
         """Tell the cloud that no more will come."""

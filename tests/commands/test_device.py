@@ -154,3 +154,17 @@ def test_a_signal_ends_it_in_order(tmp_path):
     assert [record["seq"] for record in records] == list(range(len(records)))
     assert {record["status"] for record in records} <= {"ok", "dropped"}
     assert f"{len(records)} clips" in out
+
+
+def test_a_signal_after_a_clip_has_failed_ends_it_with_0(tmp_path):
+    output, broken = tmp_path / "out.jsonl", tmp_path / "broken.mp4"
+    broken.write_bytes(bytes(2000))
+    sources = ("--source", f"broken={broken}", "--source", "pattern:motions?fps=100")
+    process = start("device", *sources, "--device-only", "-o", output)
+    while (not output.exists() or output.read_bytes().count(b"\n") < 3) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=40)
+    statuses = [json.loads(line)["status"] for line in output.read_text().splitlines()]
+    assert "failed" in statuses
+    assert process.returncode == 0, error

@@ -1,5 +1,6 @@
 """The device's end: every clip is answered exactly once, whatever the link does."""
 
+import math
 from contextlib import suppress
 
 import anyio
@@ -333,16 +334,16 @@ async def test_a_refused_clip_is_an_answer_that_says_why() -> None:
     await run_scripted(play, Scripted())
 
 
-@pytest.mark.parametrize(
-    ("data", "error"),
-    [
-        (encode(ErrorMessage(code="bad-message", message="what was that")), ProtocolError),
-        (encode(ErrorMessage(code="digest", message="other weights")), HandshakeRefused),
-        (encode(HELLO), ProtocolError),
-        (b"\xc1garbage", ProtocolError),
-        (bytes(REPLY_LIMIT_BYTES + 1), MessageTooLarge),
-    ],
-)
+BROKEN = [
+    (encode(ErrorMessage(code="bad-message", message="what was that")), ProtocolError),
+    (encode(ErrorMessage(code="digest", message="other weights")), HandshakeRefused),
+    (encode(HELLO), ProtocolError),
+    (b"\xc1garbage", ProtocolError),
+    (bytes(REPLY_LIMIT_BYTES + 1), MessageTooLarge),
+]
+
+
+@pytest.mark.parametrize(("data", "error"), BROKEN)
 async def test_a_cloud_that_breaks_the_rules_ends_it_without_a_retry(data: bytes, error: type) -> None:
     clock = TurnedClock()
 
@@ -353,6 +354,25 @@ async def test_a_cloud_that_breaks_the_rules_ends_it_without_a_retry(data: bytes
 
     await run_scripted(play, Scripted(), clock=clock)
     assert clock.slept == []
+
+
+@pytest.mark.parametrize("data", [data for data, _ in BROKEN])
+async def test_where_patience_is_endless_broken_rules_are_a_lost_link_and_the_clip_goes_out_again(
+    data: bytes,
+) -> None:
+    cloud = Scripted()
+
+    async def play(client: object, end: MemoryConnection) -> None:
+        await client.submit(packet(0))  # type: ignore[attr-defined]
+        await end.receive()
+        await end.send(data)
+        again = await cloud.welcome()
+        assert decode(await again.receive(), 4096).clip_id == packet(0).header.clip_id  # type: ignore[union-attr]
+        await again.send(encode(Result(clip_id=packet(0).header.clip_id)))
+        (answer,) = await answers(client, 1)  # type: ignore[arg-type]
+        assert answer.packet.header.clip_id == packet(0).header.clip_id
+
+    await run_scripted(play, cloud, patience_s=math.inf, clock=TurnedClock())
 
 
 async def test_after_a_goodbye_nothing_new_is_sent_and_what_is_under_way_is_still_answered() -> None:
