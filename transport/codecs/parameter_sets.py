@@ -1,14 +1,21 @@
-"""What an H.264 stream says of its size, read before a decoder sees it.
+"""What an H.264 stream says of its size and of its units, read before a decoder sees it.
 
 FFmpeg refuses frames of more pixels than it is told, but only after it has made its tables for them, which
-are a third of a byte a pixel: 90 MB for a few bytes that announce the largest frame.
+are a third of a byte a pixel: 90 MB for a few bytes that announce the largest frame. And it keeps a record of
+every unit in a chunk, and parses every set of parameters anew, so that tiny ones cost a hundred times
+their bytes.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
-# What follows is only looked at: another set may begin within it.
-SEQUENCE_PARAMETERS = re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67\x87\xa7\xc7\xe7](?=(.{0,64}))", re.DOTALL)
+# What follows is only looked at: another unit may begin within it.
+UNIT = re.compile(rb"\x00\x00\x01(?=(.{0,65}))", re.DOTALL)
+KIND = 0x1F
+SLICES, SEQUENCE, PICTURE = (1, 5), 7, 8
+# x264 writes four at most: two sets of parameters, its own name in some 700 bytes, and one slice.
+MOST_UNITS, MOST_BESIDE_SLICES_BYTES = 8, 2048
 ESCAPED, PLAIN = b"\0\0\3", b"\0\0"
 # Profiles whose parameters begin with the format of the colours.
 HIGH = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 144, 244})
@@ -17,15 +24,39 @@ BLOCK = 16
 MOST_ZEROS = 24
 
 
-def check_parameter_sets(chunks: Iterable[bytes], height: int, width: int, most: int) -> None:
-    """ValueError where a stream announces frames over this size, other colours, or `most` sizes and more."""
-    found = [sps for chunk in chunks for sps in SEQUENCE_PARAMETERS.findall(chunk)]
-    if len(found) > most:
-        raise ValueError(f"{len(found)} sets of parameters for {most} frames")
-    for sps in found:
-        rows, columns = _size(_Bits(sps.replace(ESCAPED, PLAIN)))
-        if rows > height or columns > width:
-            raise ValueError(f"frames of {columns} x {rows}, not within {width} x {height}")
+def check_parameter_sets(chunks: Iterable[bytes], height: int, width: int) -> None:
+    """ValueError where a chunk announces frames over this size, other colours, or many units."""
+    for chunk in chunks:
+        units = _units(chunk)
+        for kind, start in units:
+            if kind == SEQUENCE:
+                rows, columns = _size(_Bits(start[1:].replace(ESCAPED, PLAIN)))
+                if rows > height or columns > width:
+                    raise ValueError(f"frames of {columns} x {rows}, not within {width} x {height}")
+        kinds = Counter(kind for kind, _ in units)
+        if kinds[SEQUENCE] > 1 or kinds[PICTURE] > 1:
+            raise ValueError("a second set of parameters for one frame")
+
+
+def _units(chunk: bytes) -> list[tuple[int, bytes]]:
+    """The kind and the first bytes of each unit; ValueError where they are more than one frame has."""
+    units: list[tuple[int, bytes]] = []
+    beside, since = 0, 0
+    for mark in UNIT.finditer(chunk):
+        if len(units) == MOST_UNITS:
+            raise ValueError(f"more than {MOST_UNITS} units for one frame")
+        beside += _beside(units, mark.start() - since)
+        since = mark.start()
+        units.append((mark[1][0] & KIND if mark[1] else 0, mark[1]))
+    beside += _beside(units, len(chunk) - since)
+    if beside > MOST_BESIDE_SLICES_BYTES:
+        raise ValueError(f"{beside} bytes beside the slices of one frame")
+    return units
+
+
+def _beside(units: list[tuple[int, bytes]], num_bytes: int) -> int:
+    """How many of the `num_bytes` that end here belong to no slice."""
+    return 0 if units and units[-1][0] in SLICES else num_bytes
 
 
 class _Bits:

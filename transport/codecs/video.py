@@ -40,7 +40,7 @@ class H264:
         frames = np.empty(shape, dtype=np.uint8)
         count = 0
         try:
-            check_parameter_sets(chunks, *_padded(shape), most=shape[0])
+            check_parameter_sets(chunks, *_padded(shape))
             for count, frame in enumerate(_frames(_decoder(shape), chunks), start=1):
                 self._store(frame, count, frames)
         except (av.FFmpegError, ValueError) as error:

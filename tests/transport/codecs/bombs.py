@@ -18,6 +18,7 @@ TOKENS = (129, 128)
 ZEROS = bytes(200_000_000)
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = b"\0\0\0\0IEND\xaeB`\x82"
+MANY_BYTES = 400_000
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ def zstd_frame(window_log: int, num_bytes: int) -> bytes:
     return b"\x28\xb5\x2f\xfd\x80" + bytes([window_log << 3]) + struct.pack("<I", num_bytes)
 
 
+def many(part: bytes) -> bytes:
+    """As often as fits into a message."""
+    return part * (MANY_BYTES // len(part))
+
+
 def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -79,6 +85,7 @@ def png_bombs() -> dict[str, Bomb]:
         "png of 65535 x 65535": png(rows, width=65535, height=65535),
         "png with a hundred texts": png(text * 100, rows),
         "png with texts behind": png(rows, text * 100),
+        "png of empty chunks": png(many(chunk(b"IDAT", b"")), rows),
         "png with a profile": png(chunk(b"iCCP", b"key\0\0" + zlib.compress(profile, 9)), rows),
     }
     found = {name: Bomb("png", PIXELS, framing.join([image])) for name, image in images.items()}
@@ -105,7 +112,10 @@ def progressive(width: int, height: int) -> bytes:
 
 def jpeg_bombs() -> dict[str, Bomb]:
     """False sizes, and the kinds of JPEG whose decoder keeps the whole picture."""
+    good = jpeg(64, 64)
     images = {
+        "jpeg of empty segments": good[:2] + many(b"\xff\xe0\0\2") + good[2:],
+        "jpeg of empty segments behind": good[:-2] + many(b"\xff\xe0\0\2") + good[-2:],
         "jpeg of 65535 x 65535": jpeg(65535, 65535),
         "jpeg of 65500 x 65500": jpeg(65500, 65500),
         "progressive jpeg of 20000 x 20000": progressive(20000, 20000),
@@ -135,10 +145,25 @@ def h264(width: int, height: int, num_frames: int = 1, pixels: str = "yuv420p") 
 def video_bombs() -> dict[str, Bomb]:
     """Parameter sets that announce huge frames, at once or later, and more frames than declared."""
     (huge,), (small,) = h264(4096, 4096), h264(64, 64)
-    many = h264(64, 64, 200)
-    return {
+    endless = h264(64, 64, 200)
+    picture = small[small.index(b"\0\0\1\x68") :]
+    picture = picture[: picture.index(b"\0\0\1", 3)].rstrip(b"\0")
+    units = {
+        "picture parameters": picture,
+        "sequence parameters": b"\0\0\1\x67",
+        "delimiters": b"\0\0\1\x09\xf0",
+        "empty remarks": b"\0\0\1\x06",
+        "empty slices": b"\0\0\1\x01\x80",
+    }
+    found = {
+        f"h264 of {name}": Bomb("h264:23", PIXELS, framing.join([small + many(unit)]))
+        for name, unit in units.items()
+    }
+    remarks = b"\0\0\1\x06" + many(b"\x05\x10" + bytes([0x55] * 16)) + b"\x80"
+    return found | {
+        "h264 of one long remark": Bomb("h264:23", PIXELS, framing.join([remarks + small])),
         "h264 of 4096 x 4096": Bomb("h264:23", PIXELS, framing.join([huge])),
         "h264 that grows": Bomb("h264:23", (2, *PIXELS[1:]), framing.join([small, huge])),
-        "h264 of many frames": Bomb("h264:23", PIXELS, framing.join([b"".join(many)])),
+        "h264 of many frames": Bomb("h264:23", PIXELS, framing.join([b"".join(endless)])),
         "h264 of deep colours": Bomb("h264:23", PIXELS, framing.join(h264(64, 64, 1, "yuv444p10le"))),
     }

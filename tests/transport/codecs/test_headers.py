@@ -64,6 +64,14 @@ def with_segment(kind: int, data: bytes) -> bytes:
     return good[:2] + bytes([0xFF, kind]) + (len(data) + 2).to_bytes(2) + data + good[2:]
 
 
+def test_a_png_has_no_more_chunks_than_its_pixels_could_fill() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
+    check_png(Png().write(noise), 224, 224)
+    check_png(png(ROWS * 6), 64, 64)
+    with pytest.raises(ValueError, match="too many chunks"):
+        check_png(png(ROWS * 7), 64, 64)
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -85,6 +93,23 @@ def test_a_jpeg_has_one_baseline_frame_and_one_scan(data: bytes, why: str) -> No
     check_jpeg(with_segment(0xFE, b"a comment"), 64, 64)
     with pytest.raises(ValueError, match=why):
         check_jpeg(data, 64, 64)
+
+
+@pytest.mark.parametrize("empty", [b"\xff\xe0\0\2", b"\xff\xfe\0\2", b"\xff\xc4\0\2", b"\xff\xdb\0\2"])
+def test_a_jpeg_has_few_segments_all_before_its_scan(empty: bytes) -> None:
+    good = jpeg(64, 64)
+    check_jpeg(good[:2] + empty * 8 + good[2:], 64, 64)
+    with pytest.raises(ValueError, match="more than 16 segments"):
+        check_jpeg(good[:2] + empty * 9 + good[2:], 64, 64)
+    with pytest.raises(ValueError, match="marks within its scan"):
+        check_jpeg(good[:-2] + empty + good[-2:], 64, 64)
+
+
+@pytest.mark.parametrize("mark", [b"\xff\xd0", b"\xff\xff", b"\xff\xd9"])
+def test_a_scan_is_not_interrupted(mark: bytes) -> None:
+    good = jpeg(64, 64)
+    with pytest.raises(ValueError, match="marks within its scan"):
+        check_jpeg(good[:-2] + mark + good[-2:], 64, 64)
 
 
 @given(data=st.binary(max_size=80), position=st.integers(0, 700), image=st.sampled_from(["png", "jpeg"]))
