@@ -13,6 +13,7 @@ from pipeline.clock import Clock
 from pipeline.errors import SourceError
 from pipeline.items import Frame
 from sources.base import FALLBACK_RATE, FrameGeometry
+from sources.convertible import why_not
 from sources.geometry import to_square
 from sources.pictures import Pictures
 from sources.timeline import Timeline
@@ -107,7 +108,10 @@ class FileSource:
 
     def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
         pictures = Pictures(container, stream, self._closing)
-        yield from pictures
+        for picture in pictures:
+            if (reason := why_not(picture)) is not None:
+                raise self._error(reason)
+            yield picture
         if not self._closing.is_set():
             self._check_end(pictures, stream)
 

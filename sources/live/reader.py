@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 
 from pipeline.clock import Clock
 from pipeline.errors import StreamLost
+from sources.convertible import why_not
 from sources.live.capture_time import CaptureTime
 from sources.live.opening import Opening
 from sources.live.pacer import Pacer
@@ -102,6 +103,8 @@ class Reader:
             self._states.count("corrupt")
             return []
         whole = [picture for picture in pictures if not picture.is_corrupt]
+        for reason in filter(None, map(why_not, whole)):
+            raise StreamLost(self._name, reason)
         self._states.count("corrupt", len(pictures) - len(whole))
         return whole
 

@@ -20,6 +20,7 @@ from sources.file import FileSource, estimate_frames
 from sources.geometry import to_square
 from sources.writer import write_video
 from tests.data import ROOT, shared_data
+from tests.sources.live.cameras import write_raw
 
 VIDEOS = sorted(path for path in (ROOT / "videos").rglob("*.m*") if path.name != "corrupted.mp4")
 VIDEOS += sorted((ROOT / "videos").rglob("*.avi"))
@@ -295,3 +296,16 @@ def test_bytes_cut_between_two_packets_are_noticed(video: Path, tmp_path: Path) 
 @pytest.mark.parametrize("path", VIDEOS, ids=lambda path: path.name)
 def test_real_videos_hold_as_many_pictures_as_packets(path: Path) -> None:
     assert source(path).count_packets() == sum(1 for _ in source(path).pictures())
+
+
+@pytest.mark.parametrize(("form", "side", "said"), [("bgr4", 64, "bgr4"), ("bayer_bggr8", 1, "1 x 1")])
+def test_pictures_that_cannot_be_converted_are_the_error_of_their_file(
+    tmp_path: Path, form: str, side: int, said: str
+) -> None:
+    write_raw(tmp_path / "a.nut", form, side)
+    frames, error = read_until_error(tmp_path / "a.nut")
+    assert frames == []
+    assert error.startswith(f"name: {tmp_path}/a.nut: ")
+    assert said in error and "cannot be converted" in error
+    with pytest.raises(SourceError, match="cannot be converted"):
+        next(source(tmp_path / "a.nut").pictures())

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -159,6 +160,18 @@ def write_stream(path: Path, count: int, **options: str) -> None:
         for number in range(count):
             shade = np.full((48, 64, 3), 10 + number, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(shade, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def write_raw(path: Path, form: str, side: int, count: int = 30) -> None:
+    """`count` pictures of `side` x `side` in the pixel format `form`, as they lie in memory."""
+    with av.open(str(path), "w", format="nut") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = side, side, form
+        for number in range(count):
+            picture = av.VideoFrame(side, side, form)
+            picture.pts, picture.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
 
 

@@ -22,6 +22,7 @@ from tests.sources.live.cameras import (
     frames_of,
     gst_camera,
     mjpeg_camera,
+    write_raw,
     write_stream,
 )
 
@@ -52,7 +53,8 @@ class FakePacket:
 
 
 def picture(time_s, corrupt=False):
-    return SimpleNamespace(time=time_s, is_corrupt=corrupt)
+    form = SimpleNamespace(name="yuv420p", is_bayer=False)
+    return SimpleNamespace(time=time_s, is_corrupt=corrupt, format=form)
 
 
 @pytest.fixture
@@ -104,6 +106,22 @@ def test_a_report_says_when_pictures_were_captured_and_one_that_cannot_be_is_dou
     assert first.arrived_at - first.captured_at == pytest.approx(1.0, abs=0.2)
     assert not first.doubtful
     assert (old.captured_at, old.doubtful) == (old.arrived_at, True)
+
+
+@pytest.mark.parametrize(("form", "side", "said"), [("bgr4", 64, "bgr4"), ("bayer_bggr8", 1, "1 x 1")])
+def test_pictures_that_cannot_be_converted_are_the_loss_of_their_camera_alone(tmp_path, form, side, said):
+    write_raw(tmp_path / "a.nut", form, side)
+    with file_server(tmp_path) as url:
+        watched = Watched(f"{url}/a.nut")
+        reading = threading.Thread(target=watched.read, args=[at_least(1)])
+        reading.start()
+        while not watched.told:
+            time.sleep(0.01)
+        watched.source.close()
+        reading.join()
+    status, news = watched.told[0]
+    assert (status.state, status.frames) == (State.CONNECTING, 0)
+    assert said in news and "cannot be converted" in news
 
 
 def test_a_connection_has_both_timeouts_and_no_thread_that_holds_frames_back(read_packets):
