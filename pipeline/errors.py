@@ -80,3 +80,10 @@ class HandshakeRefused(LinkError):
 
 class LinkLost(LinkError):
     """The peer went away, or did not come back in time."""
+
+
+def in_one_line(error: Exception) -> str:
+    """What an error that nobody raised on purpose says: its kind, and its words without the address, which
+    may hold a password, that the system's errors end with."""
+    words = " ".join(str(getattr(error, "strerror", None) or error).split())
+    return f"{type(error).__name__}: {words}"

@@ -1,21 +1,24 @@
 """Capture: frames of a source, read in the source's own thread."""
 
+import logging
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from itertools import islice
 
 import anyio
 
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, in_one_line
 from pipeline.items import Frame, SourceBreak, SourceEnd, SourceStart
 from pipeline.worker import Worker
 from sources.base import FALLBACK_RATE, Source
+
+log = logging.getLogger(__name__)
 
 Captured = SourceStart | Frame | SourceBreak | SourceEnd
 
 
 async def capture(source: Source, frames_at_once: int = 1) -> AsyncGenerator[Captured, None]:
-    """Yield the start, the frames and breaks, and the end of `source`; its error is in its end.
+    """Yield the start, the frames and breaks, and the end of `source`; its error, whichever, is in its end.
 
     `frames_at_once` > 1 saves hops between threads where frames need not be live.
     """
@@ -55,6 +58,9 @@ def _read(
         chunk.extend(islice(frames, at_most))
     except SourceError as error:
         return chunk, SourceEnd(name, str(error))
+    except Exception as error:  # one source ends no other
+        log.debug("%s: reading ended in an error", name, exc_info=True)
+        return chunk, SourceEnd(name, f"{name}: {in_one_line(error)}")
     return chunk, None if len(chunk) == at_most else SourceEnd(name)
 
 

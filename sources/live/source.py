@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from pipeline.clock import Clock
-from pipeline.errors import SourceError, StreamLost
+from pipeline.errors import SourceError, StreamLost, in_one_line
 from pipeline.items import Frame, SourceBreak
 from sources.live.backoff import Backoff
 from sources.live.intake import Intake, SceneFrame
@@ -34,9 +34,9 @@ class LiveSource:
     """Frames of a camera for as long as there is anybody to take them.
 
     `connect` makes one connection; it ends when the stream is over for good, and raises StreamLost when
-    it broke off: then a new one is made, after a wait by `backoff`. One thread connects and reads without
-    ever waiting for `frames()`; what that does not take in time is dropped and counted. `patience_s`:
-    how long to try in vain before SourceError; None tries for ever.
+    it broke off: then a new one is made, after a wait by `backoff`, and so after any other error. One
+    thread connects and reads without ever waiting for `frames()`; what that does not take in time is
+    dropped and counted. `patience_s`: how long to try in vain before SourceError; None tries for ever.
     """
 
     def __init__(
@@ -139,6 +139,9 @@ class LiveSource:
                         self._backoff.over()
         except StreamLost as lost:
             return lost
+        except Exception as error:  # whatever one camera's pictures bring about ends no other source
+            log.debug("%s: a connection ended in an error", self.name, exc_info=True)
+            return StreamLost(self.name, in_one_line(error))
         return None
 
     def _wait_after(self, lost: StreamLost) -> None:

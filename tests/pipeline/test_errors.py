@@ -15,3 +15,9 @@ def test_errors_name_what_they_are_about():
     assert "5000" in message
     assert "4000" in message
     assert "--max-message-mb" in message
+
+
+def test_an_error_of_nobody_is_told_in_one_line_without_the_address_that_it_ends_with():
+    assert errors.in_one_line(ValueError("two\n  lines\n")) == "ValueError: two lines"
+    refused = OSError(95, "Operation not supported", "rtsp://me:secret@host/cam")
+    assert errors.in_one_line(refused) == "OSError: Operation not supported"

@@ -36,13 +36,23 @@ async def test_a_source_without_a_rate_gets_the_fallback():
     assert items[0] == SourceStart("cam", 25.0)
 
 
-async def test_an_unexpected_error_is_not_swallowed():
-    class Broken(ListSource):
-        def frames(self):
-            raise RuntimeError("bug")
-            yield
+class Broken(ListSource):
+    def frames(self):
+        yield from super().frames()
+        raise self.bug
 
-    with pytest.raises(RuntimeError, match="bug"):
+
+@pytest.mark.parametrize("count", [0, 2])
+async def test_an_unexpected_error_ends_its_own_source_and_is_told_as_its_end(count):
+    Broken.bug = RuntimeError("bug")
+    items = [item async for item in capture(Broken("cam", count), 8)]
+    assert len([item for item in items if isinstance(item, Frame)]) == count
+    assert items[-1] == SourceEnd("cam", "cam: RuntimeError: bug")
+
+
+async def test_what_ends_the_program_is_no_end_of_a_source():
+    Broken.bug = SystemExit(3)
+    with pytest.raises(SystemExit):
         [item async for item in capture(Broken("cam", 1))]
 
 

@@ -152,9 +152,17 @@ def test_closing_the_frames_ends_the_reading_thread():
     assert "camera cam" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_a_bug_reaches_whoever_takes_the_frames():
-    with pytest.raises(ZeroDivisionError):
-        list(Script([*steady(3), ZeroDivisionError("bug")]).source.frames())
+def test_any_error_of_a_connection_is_its_loss_and_the_next_one_goes_on():
+    script = Script([*steady(10), ZeroDivisionError("bug")], [OSError(95, "not supported")], steady(3))
+    items = list(script.source.frames())
+    assert shape(items) == ["frame"] * 10 + ["break"] + ["frame"] * 3
+    assert (State.RECONNECTING, "ZeroDivisionError: bug") in script.news
+    assert script.source.status().last_error == "OSError: not supported"
+
+
+def test_what_ends_the_program_reaches_whoever_takes_the_frames():
+    with pytest.raises(SystemExit):
+        list(Script([*steady(3), SystemExit(3)]).source.frames())
 
 
 def test_each_wait_is_told_before_it_begins(caplog):
