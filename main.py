@@ -232,7 +232,7 @@ def replay(
         typer.Option(
             "--in-flight",
             min=1,
-            help="Clips between plan and record at once. [2 with --sla-ms, else no bound]",
+            help="Clips between plan and record at once. (2 with --sla-ms, else no bound)",
         ),
     ] = None,
     policy: Policy = None,
@@ -431,7 +431,7 @@ def demo(
 @app.command()
 def live(
     seconds: Annotated[
-        float | None, typer.Option("--seconds", min=1, max=86400, help="How long. [until Ctrl-C]")
+        float | None, typer.Option("--seconds", min=1, max=86400, help="How long. (until Ctrl-C)")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which motions are shown, on which link.")] = 0,
     sla_ms: Annotated[float, typer.Option("--sla-ms", min=1, help="Latency promise.")] = 600.0,
@@ -501,14 +501,14 @@ def evaluate(
     ] = "10x1",
     stride: Annotated[int, typer.Option("--stride", min=1, help="A clip takes every n-th frame.")] = 4,
     prunings: Annotated[
-        str | None, typer.Option("--prunings", help="uniform:8,exponential:0.3,... [twelve of them]")
+        str | None, typer.Option("--prunings", help="uniform:8,exponential:0.3,... (twelve of them)")
     ] = None,
     codecs: Annotated[
         str | None,
-        typer.Option("--codecs", help="png,jpeg:90,int8+zstd,... or none. [all that the scheduler uses]"),
+        typer.Option("--codecs", help="png,jpeg:90,int8+zstd,... or none. (all that the scheduler uses)"),
     ] = None,
     splits: Annotated[
-        str | None, typer.Option("--splits", help="Where tokens cross: 3,6,9. [the quarters of the depth]")
+        str | None, typer.Option("--splits", help="Where tokens cross: 3,6,9. (the quarters of the depth)")
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="So many examples at most, alike from each class.")
@@ -526,7 +526,7 @@ def evaluate(
         Path | None, typer.Option("--html", help="Draw accuracy against work and against bytes.")
     ] = None,
     batch: Annotated[
-        int | None, typer.Option("--batch", min=1, help="Clips run at once. [as make 3200 tokens]")
+        int | None, typer.Option("--batch", min=1, help="Clips run at once. (as make 3200 tokens)")
     ] = None,
     cloud: Cloud = None,
     patience: Patience = 30.0,
@@ -583,10 +583,10 @@ def link(
         int | None, typer.Option("--lte", min=0, help="A made-up LTE uplink from this seed.")
     ] = None,
     rtt_ms: Annotated[
-        float | None, typer.Option("--rtt-ms", help="Round trip. [the trace's own, else 30]")
+        float | None, typer.Option("--rtt-ms", help="Round trip. (the trace's own, else 30)")
     ] = None,
     down_mbps: Annotated[
-        float | None, typer.Option("--down-mbps", help="Downlink, in Mbit/s. [no limit]")
+        float | None, typer.Option("--down-mbps", help="Downlink, in Mbit/s. (no limit)")
     ] = None,
     loop: Annotated[
         bool, typer.Option("--loop/--once", help="Begin again at the trace's end, or keep its last value.")
@@ -611,7 +611,7 @@ def link(
 def check(
     file: Annotated[Path, typer.Argument(help="A YAML file for --config.", show_default=False)],
     verb: Annotated[
-        Verb | None, typer.Option("--for", help="Which verb it is for. [told by its keys]")
+        Verb | None, typer.Option("--for", help="Which verb it is for. (told by its keys)")
     ] = None,
 ) -> None:
     """Say whether a configuration file would do, and print what would run; starts nothing."""
@@ -630,7 +630,7 @@ def camera(
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8554,
     path: Annotated[str, typer.Option("--path", help="What follows the port in the URL.")] = "stream",
-    user: Annotated[str | None, typer.Option("--user", help="Who may watch. [everybody]")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="Who may watch. (everybody)")] = None,
     password: Annotated[str | None, typer.Option("--password", help="The user's password.")] = None,
     udp: Annotated[bool, typer.Option("--udp/--no-udp", help="Offer RTP over UDP beside TCP.")] = True,
     tls_cert: Annotated[
@@ -645,7 +645,7 @@ def camera(
             "late-describe:FOR. May be given several times.",
         ),
     ] = None,
-    fps: Annotated[float | None, typer.Option("--fps", help="Frames a second. [the video's own]")] = None,
+    fps: Annotated[float | None, typer.Option("--fps", help="Frames a second. (the video's own)")] = None,
     verbose: Verbose = 0,
 ) -> None:
     """Play a video as an RTSP camera, to test against."""
@@ -678,14 +678,14 @@ def simulate(
     lte: Annotated[
         int | None, typer.Option("--lte", min=0, help="Made-up LTE uplinks from this seed instead of traces.")
     ] = None,
-    policies: Annotated[list[str] | None, typer.Option("--policies", help="Which to compare. [all]")] = None,
-    task: Annotated[str | None, typer.Option("--task", help="One task of the setup. [all]")] = None,
+    policies: Annotated[list[str] | None, typer.Option("--policies", help="Which to compare. (all)")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="One task of the setup. (all)")] = None,
     pixels_stay: PixelsStay = False,
     rescue: Annotated[
         bool, typer.Option("--rescue/--no-rescue", help="janus+ finishes late clips on the device.")
     ] = True,
     clips_per_second: Annotated[
-        float | None, typer.Option("--clips-per-second", help="Arrivals. [one clip after the other]")
+        float | None, typer.Option("--clips-per-second", help="Arrivals. (one clip after the other)")
     ] = None,
     series: Annotated[
         str | None, typer.Option("--series", help="The trace whose time series the report shows.")

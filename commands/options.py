@@ -73,7 +73,7 @@ Policy = Annotated[
     str | None,
     typer.Option(
         "--policy",
-        help="Who plans: janus+, janus, device-only, cloud-only or mixed. [janus+]",
+        help="Who plans: janus+, janus, device-only, cloud-only or mixed. (janus+)",
         rich_help_panel=PLANNING,
     ),
 ]
@@ -115,7 +115,7 @@ ProfileOption = Annotated[
     Path | None,
     typer.Option(
         "--profile",
-        help="Latency profile of this machine. [measured at the first start]",
+        help="Latency profile of this machine. (measured at the first start)",
         rich_help_panel=PLANNING,
     ),
 ]
@@ -131,7 +131,7 @@ PruningOption = Annotated[
     str | None,
     typer.Option(
         "--pruning",
-        help="none, exponential:A, uniform:R, falling:M, rising:M, late:K:R or ramp:A:B.",
+        help="none, exponential:A, uniform:R, falling:M, rising:M, late:K:R or ramp:FIRST:LAST.",
         rich_help_panel=BY_HAND,
     ),
 ]
@@ -139,7 +139,7 @@ Split = Annotated[
     int | None,
     typer.Option(
         "--split",
-        help="Cut after this layer; 0 all in the cloud, N + 1 all on the device. [middle]",
+        help="Cut after this layer; 0 all in the cloud, N + 1 all on the device. (middle)",
         rich_help_panel=BY_HAND,
     ),
 ]
@@ -148,7 +148,7 @@ Codec = Annotated[
     typer.Option(
         "--codec",
         help="raw, png, jpeg:Q or h264:CRF at split 0, else float32, float16, int8 or int4, with +zstd, "
-        "+lz4 or +lzw. [int8+zstd; at split 0 h264:23, for images jpeg:90]",
+        "+lz4 or +lzw. (int8+zstd; at split 0 h264:23, for images jpeg:90)",
         rich_help_panel=BY_HAND,
     ),
 ]
@@ -182,7 +182,7 @@ MetricsPort = Annotated[
         "--metrics-port",
         min=0,
         max=65535,
-        help="Serve /metrics, /healthz and /readyz here; 0 takes a free one. [off]",
+        help="Serve /metrics, /healthz and /readyz here; 0 takes a free one. (off)",
         rich_help_panel=OPERATIONS,
     ),
 ]
@@ -193,10 +193,10 @@ MetricsHost = Annotated[
 Stride = Annotated[int, typer.Option("--stride", min=1, help="Take every n-th frame of the source.")]
 Hop = Annotated[
     int | None,
-    typer.Option("--hop", min=1, help="Frames between the starts of two clips. [no gap, no overlap]"),
+    typer.Option("--hop", min=1, help="Frames between the starts of two clips. (no gap, no overlap)"),
 ]
 Rate = Annotated[
-    float | None, typer.Option("--rate", help="Frames a second to resample to. [the source's own]")
+    float | None, typer.Option("--rate", help="Frames a second to resample to. (the source's own)")
 ]
 Patience = Annotated[float, typer.Option("--patience", help="Seconds to wait for a cloud that went away.")]
 SlaMs = Annotated[float | None, typer.Option("--sla-ms", help="Latency promise; a clip above it is 'late'.")]

@@ -3,6 +3,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.text import Text
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from main import app
@@ -26,6 +28,19 @@ def test_every_verb_explains_itself(verb):
     result = CliRunner().invoke(app, [verb, "--help"])
     assert result.exit_code == 0
     assert "Usage" in result.stdout
+
+
+def help_texts(command):
+    yield command.help or ""
+    yield from (getattr(param, "help", None) or "" for param in command.params)
+    for verb in getattr(command, "commands", {}).values():
+        yield from help_texts(verb)
+
+
+def test_help_is_shown_as_written_no_word_taken_for_a_style_or_a_picture():
+    texts = list(help_texts(get_command(app)))
+    assert any("ramp:" in text for text in texts)
+    assert [text for text in texts if Text.from_markup(text).plain != text] == []
 
 
 def test_help_lists_every_verb_and_needs_no_torch():
