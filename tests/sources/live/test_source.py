@@ -110,10 +110,11 @@ def test_a_break_is_told_when_it_happens_not_with_the_next_frame():
 
 
 def test_a_reader_that_is_slow_never_holds_up_the_camera_and_gets_the_newest():
-    read_all = threading.Event()
-    script = Script([*steady(9), *steady(300, 1.0), read_all.set])
+    taken, read_all = threading.Event(), threading.Event()
+    script = Script([*steady(9), lambda: taken.wait(30), *steady(300, 1.0), read_all.set])
     frames = script.source.frames()
     next(frames)
+    taken.set()
     assert read_all.wait(30)
     items = list(frames)
     got = [item.index for item in items if isinstance(item, Frame)]
