@@ -7,14 +7,16 @@ connection is a newcomer from its first packet until its device has been welcome
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 import anyio
 from aiohttp import web
 from anyio.abc import TaskGroup
 
 from transport.complaints import Complaints
+from transport.listeners import listen
 from transport.newcomers import Newcomers
 
 NEWCOMERS = 32
@@ -76,7 +78,8 @@ class Visitor(asyncio.Protocol):
 
 class Front:
     """Brings connections to a server, over TLS if there is a context: at most `newcomers` at a time that have
-    not been welcomed, each of which must have asked for a websocket within `request_s`."""
+    not been welcomed, each of which must have asked, or be gone, within `request_s`; `wanting` says of who
+    is not what it lacked."""
 
     def __init__(
         self,
@@ -85,15 +88,32 @@ class Front:
         *,
         newcomers: int = NEWCOMERS,
         request_s: float = REQUEST_S,
+        wanting: str = "asked for no websocket",
     ) -> None:
         self._tls = tls
         self._complaints = complaints
         self._request_s = request_s
+        self._wanting = wanting
         self._newcomers = Newcomers[Visitor](newcomers)
         self._visitors: dict[web.RequestHandler, Visitor] = {}
 
-    async def run(self, server: web.Server, listeners: Sequence[socket.socket]) -> None:
-        """Take connections until cancelled."""
+    @asynccontextmanager
+    async def open(self, runner: web.AppRunner, host: str, port: int) -> AsyncIterator[int]:
+        """Listen, and take connections for a runner that is set up, while the context lasts; yields the real
+        port (0 takes a free one). ConfigError when the address cannot be had."""
+        listeners = await listen(host, port)
+        # Not a task group's: whoever serves may enter and leave other contexts in between.
+        taking = asyncio.create_task(self._take(cast("web.Server", runner.server), listeners))
+        try:
+            yield listeners[0].getsockname()[1]
+        finally:
+            with anyio.CancelScope(shield=True):
+                taking.cancel()
+                await asyncio.wait([taking])
+            for listener in listeners:
+                listener.close()
+
+    async def _take(self, server: web.Server, listeners: Sequence[socket.socket]) -> None:
         async with anyio.create_task_group() as group:
             for listener in listeners:
                 group.start_soon(self._accept, server, listener, group)
@@ -130,7 +150,7 @@ class Front:
                 await visitor.asked.wait()
             return
         except TimeoutError:
-            self._complaints.add(f"{peer}: asked for no websocket within {self._request_s:g} s")
+            self._complaints.add(f"{peer}: {self._wanting} within {self._request_s:g} s")
         except OSError as error:  # an SSLError is one
             reason = getattr(error, "reason", None) or error.strerror or type(error).__name__
             self._complaints.add(f"{peer}: no TLS came about ({reason})")

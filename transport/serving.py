@@ -5,14 +5,11 @@ strangers can make it hold is bounded by the front (transport/front.py), and wha
 `max_connections` times the largest message.
 """
 
-import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 import anyio
 from aiohttp import web
@@ -22,7 +19,6 @@ from pipeline.errors import JanusError
 from transport.complaints import Complaints
 from transport.connection import Connection
 from transport.front import CLOSE_S, NEWCOMERS, REQUEST_S, Front
-from transport.listeners import listen
 from transport.security import Entrance
 from transport.websocket import HEARTBEAT_S, PATH, WebSocketConnection
 
@@ -170,20 +166,10 @@ async def serve(
     app.router.add_get(PATH, doorman.admit)
     runner = web.AppRunner(app, access_log=None, logger=_http, shutdown_timeout=CLOSE_S)
     await runner.setup()
-    server = cast("web.Server", runner.server)
-    listeners: list[socket.socket] = []
-    taking: asyncio.Task[None] | None = None
     try:
-        listeners += await listen(host, port)
-        # Not a task group's: whoever serves may enter and leave other contexts in between.
-        taking = asyncio.create_task(front.run(server, listeners))
-        yield Address(host, listeners[0].getsockname()[1], "ws" if entrance.tls is None else "wss")
+        async with front.open(runner, host, port) as found:
+            yield Address(host, found, "ws" if entrance.tls is None else "wss")
     finally:
         with anyio.CancelScope(shield=True):
-            if taking is not None:
-                taking.cancel()
-                await asyncio.wait([taking])
-            for listener in listeners:
-                listener.close()
             await doorman.close()
             await runner.cleanup()

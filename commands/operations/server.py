@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 import anyio
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client.exposition import choose_encoder
 from yarl import URL
 
@@ -15,6 +16,8 @@ from commands.runtime import announce
 from configs.settings import MetricsSettings
 from pipeline.errors import ConfigError
 from pipeline.worker import Worker
+from transport.complaints import Complaints
+from transport.front import Front
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +25,8 @@ T = TypeVar("T")
 
 ANSWER_S = 5.0
 CLOSE_S = 0.5
+VISIT_S = 10.0
+VISITORS = 16
 TEXT = "text/plain"
 
 
@@ -34,7 +39,7 @@ class Operations:
 
     def app(self) -> web.Application:
         """The three pages."""
-        app = web.Application()
+        app = web.Application(middlewares=[once])
         app.router.add_get("/healthz", self.health)
         app.router.add_get("/readyz", self.ready)
         app.router.add_get("/metrics", self.metrics)
@@ -72,14 +77,15 @@ async def operated(settings: MetricsSettings, watched: Watched) -> AsyncIterator
     if settings.port is None:
         yield None
         return
+    front = Front(
+        None, Complaints(log), newcomers=VISITORS, request_s=VISIT_S, wanting="metrics: was not done"
+    )
     with Worker("operations", daemon=True) as worker:
         runner = web.AppRunner(Operations(watched, worker).app(), access_log=None, shutdown_timeout=CLOSE_S)
         await runner.setup()
         try:
-            await _listen(runner, settings.host, settings.port)
-            yield str(
-                URL.build(scheme="http", host=settings.host, port=runner.addresses[0][1], path="/metrics")
-            )
+            async with _opened(front, runner, settings.host, settings.port) as port:
+                yield str(URL.build(scheme="http", host=settings.host, port=port, path="/metrics"))
         finally:
             with anyio.CancelScope(shield=True):
                 await runner.cleanup()
@@ -91,11 +97,23 @@ def tell_where(metrics: str | None) -> None:
         announce(f"metrics at {metrics}")
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+@web.middleware
+async def once(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """One answer for each connection, which then is gone: who stays has asked for nothing."""
     try:
-        await web.TCPSite(runner, host, port).start()
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            f"--metrics-port {port}: cannot listen on {host}: {reason}; choose another port or host"
-        ) from None
+        response = await handler(request)
+    except web.HTTPException as refusal:
+        refusal.force_close()
+        raise
+    response.force_close()
+    return response
+
+
+@asynccontextmanager
+async def _opened(front: Front, runner: web.AppRunner, host: str, port: int) -> AsyncIterator[int]:
+    async with AsyncExitStack() as stack:
+        try:
+            found = await stack.enter_async_context(front.open(runner, host, port))
+        except ConfigError as error:
+            raise ConfigError(f"--metrics-port {port}: {error}") from None
+        yield found

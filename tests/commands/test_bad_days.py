@@ -75,7 +75,7 @@ def test_a_cloud_that_cannot_be_trusted_is_one_line(issue, said, authority):
         (("cloud", "--profile", "PROFILE", "--port"), "cannot listen on 127.0.0.1:PORT: "),
         (
             (*DEVICE[:3], "--device-only", "--metrics-port"),
-            "--metrics-port PORT: cannot listen on 127.0.0.1: ",
+            "--metrics-port PORT: cannot listen on 127.0.0.1:PORT: ",
         ),
         (("camera", "pattern:motions?clips=1", "--port"), "cannot listen on 127.0.0.1:PORT: "),
     ],

@@ -1,10 +1,13 @@
 import json
 import threading
+from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 
 import anyio.to_thread
 import pytest
 from aiohttp import ClientSession
+from yarl import URL
 
 from commands.operations import server
 from commands.operations.look import Look, Readiness
@@ -13,6 +16,8 @@ from commands.operations.server import operated
 from configs.settings import MetricsSettings
 from pipeline.errors import ConfigError
 from tests.commands.operations.pages import Page, fetch
+from transport import front
+from transport.listeners import listen
 
 FREE = MetricsSettings(port=0)
 
@@ -93,7 +98,7 @@ async def test_a_port_that_is_taken_is_one_line():
     async with operated(FREE, Program()) as metrics:
         taken = MetricsSettings(port=int(metrics.split(":")[2].split("/")[0]))
         with pytest.raises(
-            ConfigError, match=r"^--metrics-port \d+: cannot listen on 127\.0\.0\.1: .*in use"
+            ConfigError, match=r"^--metrics-port \d+: cannot listen on 127\.0\.0\.1:\d+: .*in use"
         ):
             async with operated(taken, Program()):
                 pass
@@ -102,16 +107,52 @@ async def test_a_port_that_is_taken_is_one_line():
 async def test_it_listens_on_the_loopback_interface_alone_unless_told_otherwise(monkeypatch):
     asked = []
 
-    async def listen(runner, host, port):
+    async def wanted(host, port):
         asked.append(host)
-        await wanted(runner, "127.0.0.1", port)
+        return await listen("127.0.0.1", port)
 
-    wanted = server._listen
-    monkeypatch.setattr(server, "_listen", listen)
+    monkeypatch.setattr(front, "listen", wanted)
     for settings in (FREE, MetricsSettings(port=0, host="0.0.0.0")):
         async with operated(settings, Program()):
             pass
     assert asked == ["127.0.0.1", "0.0.0.0"]
+
+
+def files():
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
+def where(metrics):
+    return "127.0.0.1", URL(metrics).port
+
+
+async def test_a_crowd_that_asks_for_nothing_takes_few_files_and_locks_nobody_out():
+    async with operated(FREE, Program()) as metrics, AsyncExitStack() as stack:
+        before = files()
+        for _ in range(100):
+            await stack.enter_async_context(await anyio.connect_tcp(*where(metrics)))
+        assert await get(metrics, "/healthz") == (200, "ok\n")
+        assert files() <= before + 100 + 32
+
+
+async def test_a_visit_has_its_end_whatever_it_is_at(monkeypatch, caplog):
+    monkeypatch.setattr(server, "VISIT_S", 0.2)
+    async with operated(FREE, Program()) as metrics:
+        for said in (b"", b"GET /metrics HTTP/1.1\r\n"):
+            async with await anyio.connect_tcp(*where(metrics)) as idle:
+                await idle.send(said)
+                with anyio.fail_after(5), pytest.raises(anyio.EndOfStream):
+                    await idle.receive()
+    assert "metrics: was not done within 0.2 s" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["healthz", "none"])
+async def test_who_was_answered_is_gone(path):
+    async with operated(FREE, Program()) as metrics, await anyio.connect_tcp(*where(metrics)) as visit:
+        await visit.send(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        with anyio.fail_after(5):
+            answer = b"".join([part async for part in visit])
+    assert b"\r\nConnection: close\r\n" in answer
 
 
 async def test_a_metric_that_breaks_is_one_refusal_and_the_next_scrape_is_served(caplog):
