@@ -25,6 +25,16 @@ def test_blanks_in_a_password_do_not_show_its_end(scheme, password):
     assert redacted_address(f"{scheme}:/me:{password}@h/cam") == "***@h/cam"
 
 
+@given(SCHEMES, st.text(st.characters(min_codepoint=97, max_codepoint=122), min_size=1, max_size=9), WORDS)
+def test_no_value_of_a_query_shows_whatever_its_name(scheme, name, value):
+    for secret in (
+        f"<{value.replace('&', '').replace(';', '').replace('#', '')}>",
+        quote(f"<{value}>", safe=""),
+    ):
+        assert redacted_address(f"{scheme}://h/x?n=1&{name}={secret}&o=2").count(secret) == 0
+    assert redacted(f"{scheme}://h/x?{name}={secret}: no") == f"{scheme}://h/x?{name}=*** no"
+
+
 @given(st.text(max_size=80))
 def test_hiding_twice_hides_no_more_than_hiding_once(text):
     assert redacted(redacted(text)) == redacted(text)
@@ -33,14 +43,18 @@ def test_hiding_twice_hides_no_more_than_hiding_once(text):
 @pytest.mark.parametrize(
     ("written", "shown"),
     [
-        ("rtsp://host/cam?channel=1&subtype=0", "rtsp://host/cam?channel=1&subtype=0"),
-        ("http://h/x?token=abc&channel=1", "http://h/x?token=***&channel=1"),
+        ("rtsp://host/cam?channel=1&subtype=0", "rtsp://host/cam?channel=***&subtype=***"),
+        ("'rtsp://h/x?u=admin&p=hunter2': no", "'rtsp://h/x?u=***&p=***': no"),
+        ("http://h/x?id=a&pw=b;psk=c&pswd=#d", "http://h/x?id=***&pw=***;psk=***&pswd=#d"),
+        ("http://h/x?hunter2", "http://h/x?***"),
         ("http://h/x?access_token=a%20b", "http://h/x?access_token=***"),
         ("https://h/x?X-Amz-Signature=12#top", "https://h/x?X-Amz-Signature=***#top"),
-        ("https://h/x?hdn=0123456789abcdef&n=1", "https://h/x?hdn=***&n=1"),
+        ("https://h/x?hdn=0123456789abcdef&n=1", "https://h/x?hdn=***&n=***"),
         ("https://h/x?0123456789abcdef", "https://h/x?***"),
-        ("rtsp://h/user=admin&password=x1&channel=1", "rtsp://h/user=***&password=***&channel=1"),
+        ("rtsp://h/user=admin&password=x1&channel=1", "rtsp://h/user=***&password=***&channel=***"),
         ("two: rtsp://a:b@h/1 and rtsp://c:d@h/2", "two: rtsp://***@h/1 and rtsp://***@h/2"),
+        ("pattern:motions?seed=3&clips=2", "pattern:motions?seed=3&clips=2"),
+        ("/x?token=abc&channel=1", "/x?token=***&channel=1"),
         ("videos/door.mp4: no such file", "videos/door.mp4: no such file"),
     ],
 )
@@ -48,7 +62,24 @@ def test_what_is_no_secret_stays(written, shown):
     assert redacted(written) == shown
 
 
-@pytest.mark.parametrize("word", ["a", "user", "a.b-c", "a://", "?a", "&a=", "?", "token=", "@", "x@c://d "])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "a",
+        "user",
+        "a.b-c",
+        "a://",
+        "?a",
+        "&a=",
+        "?",
+        "token=",
+        "@",
+        "x@c://d ",
+        "c://?a",
+        "c://?&a=",
+        "c://;",
+    ],
+)
 def test_a_long_text_of_a_stranger_takes_no_long_time(word):
     text = word * (100_000 // len(word))
     began = time.perf_counter()
