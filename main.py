@@ -631,7 +631,12 @@ def camera(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8554,
     path: Annotated[str, typer.Option("--path", help="What follows the port in the URL.")] = "stream",
     user: Annotated[str | None, typer.Option("--user", help="Who may watch. (everybody)")] = None,
-    password: Annotated[str | None, typer.Option("--password", help="The user's password.")] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--password-file", help="A file that holds the user's password. (JANUS_CAMERA_PASSWORD)"
+        ),
+    ] = None,
     udp: Annotated[bool, typer.Option("--udp/--no-udp", help="Offer RTP over UDP beside TCP.")] = True,
     tls_cert: Annotated[
         Path | None, typer.Option("--tls-cert", help="Speak rtsps with this certificate (PEM).")
@@ -652,12 +657,22 @@ def camera(
     set_up_logging(verbose)
 
     def work() -> int:
-        from commands.camera import run
+        from commands.camera import password_for, run
         from sources.camera import CameraSettings, parse_fault
 
         faults = tuple(parse_fault(text) for text in fault or ())
         settings = CameraSettings(
-            video, host, port, path, user, password, udp, tls_cert, tls_key, faults, fps
+            video,
+            host,
+            port,
+            path,
+            user,
+            password_for(user, password_file),
+            udp,
+            tls_cert,
+            tls_key,
+            faults,
+            fps,
         )
         return run(settings)
 

@@ -40,7 +40,7 @@ class CameraSettings:
         if not _PATH.fullmatch(self.path):
             raise ConfigError(f"--path {self.path[:80]!r}: choose letters and digits, such as stream")
         if (self.user is None) != (self.password is None):
-            raise ConfigError("--user and --password: give both or neither")
+            raise ConfigError("--user and --password-file: give both or neither")
         if self.user is not None and not _USER.fullmatch(self.user):
             raise ConfigError("--user: choose an ASCII name without quotes, colons and backslashes")
         if (self.tls_cert is None) != (self.tls_key is None):

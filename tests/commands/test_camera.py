@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from commands.camera import VARIABLE, password_for
+from pipeline.errors import ConfigError
 from tests.commands.processes import ENVIRONMENT, only_line, run, start
+from tests.commands.secrecy import command_line
 from tests.sources.camera.watching import watch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,17 +32,39 @@ def camera(*arguments):
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_a_camera_process_plays_to_its_user_until_a_signal_and_ends_with_0(ending):
-    options = ("--user", "user", "--password", "geheim", "--path", "yard/door", "--fps", 50, "-v")
+def test_a_camera_process_plays_to_its_user_until_a_signal_and_ends_with_0(ending, tmp_path):
+    (tmp_path / "password").write_text("geheim\n")
+    options = (
+        "--user",
+        "user",
+        "--password-file",
+        tmp_path / "password",
+        "--path",
+        "yard/door",
+        "--fps",
+        50,
+        "-v",
+    )
     with camera(*options) as (process, line, url):
         assert line.startswith("janus camera plays pattern:motions?clips=1 at rtsp://127.0.0.1:")
         assert line.endswith("/yard/door: 256 x 256, 50 frames a second\n")
+        shown = command_line(process)
         assert watch(url, 1).error == "HTTPUnauthorizedError"
         assert len(watch(url.replace("://", "://user:geheim@"), 10).pts) == 10
         process.send_signal(ending)
         out, error = process.communicate(timeout=10)
     assert (process.returncode, out) == (0, "")
-    assert "geheim" not in line + error and "Traceback" not in error
+    assert "geheim" not in line + error + shown and "Traceback" not in error
+
+
+def test_a_password_is_in_a_file_or_else_in_the_environment(tmp_path):
+    here, file = {VARIABLE: "from here"}, tmp_path / "password"
+    file.write_text("from there\n")
+    assert password_for("me", file, here) == "from there"
+    assert password_for("me", None, here) == "from here"
+    assert password_for(None, None, here) is None
+    with pytest.raises(ConfigError, match=f"or as {VARIABLE}"):
+        password_for("me", None, {})
 
 
 def test_faults_happen_when_they_were_asked_for():
@@ -55,7 +80,9 @@ def test_faults_happen_when_they_were_asked_for():
     [
         (["gone.mp4"], "video 'gone.mp4': no such file; give a video, or pattern:motions"),
         (["pattern:motions", "--fault", "melt:3"], "there is no 'melt'"),
-        (["pattern:motions", "--user", "me"], "--user and --password: give both or neither"),
+        (["pattern:motions", "--user", "me"], "--password-file FILE, or as JANUS_CAMERA_PASSWORD"),
+        (["pattern:motions", "--password-file", "/dev/null"], "/dev/null is empty; write the password"),
+        (["pattern:motions", "--password-file", "gone"], "--password-file: gone cannot be read"),
         (["pattern:motions", "--tls-cert", "a", "--tls-key", "b"], "a and b: No such file or directory"),
         (["pattern:motions", "--host", "no.such.host.invalid"], "choose another port or host"),
     ],

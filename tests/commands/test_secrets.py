@@ -208,12 +208,15 @@ def test_no_secret_is_seen_anywhere_on_a_day_when_everything_goes_wrong(tmp_path
         return process
 
     def camera(name, password):
-        login = ("--user", secret["user"], "--password", password)
-        return begin(
+        (folder / "password").write_text(password)
+        login = ("--user", secret["user"], "--password-file", folder / "password")
+        playing = begin(
             name,
             *("camera", "pattern:motions?clips=1", "--port", camera_port, "--path", "cam", "-vv"),
             *login,
         )
+        places[f"command line of the {name}"] = command_line(playing).replace(secret["user"], "")
+        return playing
 
     def look(when):
         for page in ("metrics", "healthz", "readyz"):
