@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from pipeline.errors import ConfigError
-from pipeline.redact import redacted, redacted_address
+from pipeline.redact import redacted_address
 
 RTSP, HTTP, WEBCAM = ("rtsp", "rtsps"), ("http", "https"), "webcam"
 SCHEMES = (*RTSP, *HTTP, WEBCAM)
@@ -50,7 +50,7 @@ def parse_address(
     info = _user_info(parts, spec, user, password, os.environ if environ is None else environ)
     query, options = _own_options(parts, spec)
     url = parts._replace(netloc=f"{info}@{place}" if info else place, query=query, fragment="").geturl()
-    return Address(parts.scheme, url, redacted_address(url), _stem(f"{parts.hostname}", parts.path), options)
+    return Address(parts.scheme, url, redacted_address(url), _stem(place), options)
 
 
 def _split(spec: str) -> SplitResult:
@@ -108,11 +108,10 @@ def _webcam(spec: str) -> Address:
     if not re.fullmatch(r"([1-9]\d{0,2})?", options.get("fps", "")):
         raise ConfigError(f"source {spec!r}: fps must be a whole number, 1 to 999")
     shown = f"{WEBCAM}:{path}" + (f"?{urlencode(options)}" if options else "")
-    return Address(WEBCAM, path, shown, _stem("", path.removeprefix("/dev/")), options)
+    return Address(WEBCAM, path, shown, _stem(path.removeprefix("/dev/")), options)
 
 
-def _stem(host: str, path: str) -> str:
-    """A name out of host and path; a path that shows a secret, or may hide one, is left out."""
-    path = "" if "=" in path or "@" in path or redacted(path) != path else unquote(path)
-    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{host}/{path}").strip("-.")
+def _stem(place: str) -> str:
+    """A name out of host and port, or out of a device file; never of a path, which may be the secret."""
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", place).strip("-.")
     return name[:LONGEST_NAME].strip("-.") or "camera"
