@@ -8,6 +8,7 @@ import yaml
 
 from commands.rules import verify
 from commands.runtime import OK, complain
+from commands.showing import require_secure
 from configs.files import KINDS, CloudFile, DeviceFile, PeerFile, ReplayFile, kind_of, read_file
 from configs.yaml_file import read_config
 from pipeline.errors import ConfigError
@@ -24,6 +25,10 @@ def run(path: Path, verb: str | None = None) -> int:
     settings, _ = read_file(KINDS[verb], path)
     assert isinstance(settings, DeviceFile | ReplayFile | CloudFile | PeerFile)  # noqa: S101  (all that there are)
     notes = verify(settings, str(path))
+    try:
+        require_secure(settings)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     if isinstance(settings, DeviceFile) and not settings.sources:
         raise ConfigError(f"{path}: sources: none is named; write `sources: {{door: rtsp://HOST/PATH}}`")
     print(f"# {path}: main.py {verb} --config {path} would run with")

@@ -7,6 +7,7 @@ from pathlib import Path
 from configs.files import CloudFile, DeviceFile, PeerFile, ReplayFile
 from configs.settings import DeviceSettings, ModelSettings, PlanSettings
 from configs.wrong import did_you_mean
+from models.devices import require_device
 from models.registry import Architecture, get_architecture, list_models, ships_weights
 from pipeline.errors import ConfigError, JanusError
 from pipeline.redact import redacted
@@ -100,6 +101,13 @@ def _at(key: str) -> Iterator[None]:
 
 def _files_of(settings: AnyFile) -> Iterator[tuple[str, Path]]:
     """Files that settings name, with their keys; raises for whatever cannot be."""
+    key, device = (
+        ("device", settings.device)
+        if isinstance(settings, PeerFile)
+        else ("model.device", settings.model.device)
+    )
+    with _at(key):
+        require_device(device)
     if isinstance(settings, PeerFile):
         if settings.part is None:
             raise ConfigError("part: none is named; name a file of main.py devit fit")

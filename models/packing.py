@@ -5,6 +5,7 @@ from typing import get_args
 
 import torch
 
+from models.devices import require_device
 from models.layer import Layer
 from models.linear import Int8Linear, Int8OneDnnLinear, Linear, LinearForm, OneDnnLinear
 from models.vit import DType, SplitViT
@@ -69,12 +70,8 @@ def _lower(model: SplitViT) -> None:
 
 
 def _checked_device(device: str) -> torch.device:
-    try:
-        target = torch.device(device)
-    except RuntimeError:
-        raise ModelError(f"device {device!r} is unknown; choose cpu or cuda") from None
-    if target.type not in ("cpu", "cuda"):
-        raise ModelError(f"device {device!r} is not supported; choose cpu or cuda")
+    require_device(device)
+    target = torch.device(device)
     if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():
         raise ModelError(f"device {device!r}: this machine has {torch.cuda.device_count()} CUDA devices")
     return target

@@ -112,6 +112,9 @@ def test_what_is_printed_would_do_again(written, tmp_path, capsys):
             },
             "sinks.b: is the same as sinks.a; drop one",
         ),
+        ({"host": "0.0.0.0"}, "anybody who reaches 0.0.0.0 could use this server: add token_file: FILE"),
+        ({"model": {"device": "quantum"}}, "model.device: device 'quantum' is unknown; choose cpu"),
+        ({"part": "x", "device": "quantum"}, "device: device 'quantum' is unknown; choose cpu"),
         ({"prot": 3}, "prot: unknown key; did you mean port?"),
     ],
 )
@@ -141,7 +144,9 @@ def test_the_verb_is_told_by_the_keys_or_by_the_user(written):
 
 
 @pytest.mark.parametrize("path", READY_MADE, ids=lambda path: path.name)
-def test_the_ready_made_files_would_do(path, monkeypatch, capsys):
+def test_the_ready_made_files_would_do(path, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text("a-token-of-these-peers-0")
     monkeypatch.setenv("CAMERA_PASSWORD", "hid@den")
     assert run(path) == 0
     verb = {"rtsp.yaml": "device", "peers.yaml": "device", "cloud.yaml": "cloud"}.get(path.name, "replay")
