@@ -33,9 +33,9 @@ def test_the_geometry_reaches_the_frames():
     assert frame.pixels.shape == (64, 64, 3)
 
 
-def test_cameras_are_called_by_host_and_path_and_told_apart():
+def test_cameras_are_called_by_host_and_port_and_told_apart():
     specs = ["rtsp://me:pw@door/1", "rtsp://you:pw@door/1", "http://yard/cam?token=abc", "rtsps://door/2"]
-    assert [source.name for source in opened(*specs)] == ["door-1", "door-1-2", "yard-cam", "door-2"]
+    assert [source.name for source in opened(*specs)] == ["door", "door-2", "yard", "door-3"]
 
 
 def test_whoever_opens_cameras_hears_how_they_fare():
