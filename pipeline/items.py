@@ -33,10 +33,12 @@ class SourceStart:
 
 @dataclass(frozen=True, slots=True)
 class SourceBreak:
-    """Between two frames of a live source that belong to no common clip; `reason` says why."""
+    """Between two frames of a live source that belong to no common clip; `reason` says why. `closed`: it
+    was told to end, and nobody waits for the clip that has begun."""
 
     source: str
     reason: str
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class SourceEnd:
 class Clip:
     """`frames` uint8 [T, H, W, 3], ready for the model. Times `*_s` are presentation times of the
     source; `ready_at` and `deadline` are on the device's monotonic clock. The last `padded`
-    frames repeat the one before them because the source ended. `label` is the truth, if known."""
+    frames repeat the one before them: the source ended or broke off. `label` is the truth, if known."""
 
     clip_id: str
     source: str

@@ -96,12 +96,18 @@ class ClipAssembler:
         self._last = frame
         return clips
 
-    def cut(self) -> int:
-        """End the clip that has begun, without making it: what comes next shows another scene.
+    def cut(self, at: float) -> tuple[list[Clip], int]:
+        """End the clip that has begun, since what comes next shows another scene; seen at time `at`, from
+        which on its promise counts. Returns it, its last frame repeated, and how many frames no clip shows.
 
-        Returns how many frames no clip has shown. A clip padded with one picture would claim a scene
-        that stood still, and could not keep its promise either: it would be as old as the gap is long.
+        From half of its frames on it is a clip: less would claim a scene that stood still.
         """
+        found = self._found()
+        clips = [self._emit(self._start, found, at)] if 2 * found >= self._settings.frames else []
+        return clips, self.discard()
+
+    def discard(self) -> int:
+        """Forget the clip that has begun; how many frames no clip has shown."""
         shown = self._start - self._settings.step + self._settings.span if self._start else 0
         lost = len({id(frame) for slot, frame in self._kept.items() if slot >= shown})
         self._last = None
@@ -110,11 +116,9 @@ class ClipAssembler:
 
     def finish(self) -> list[Clip]:
         """The last clip, its last frame repeated, if frames are left that no clip has shown."""
-        open_now = self._last is not None
-        found = self._settings.left_over(self._start, self._slot) if open_now else 0
+        found = self._found()
         clips = [self._emit(self._start, found)] if found else []
-        self._last = None
-        self._kept.clear()
+        self.discard()
         return clips
 
     def _begin(self, origin_s: float) -> None:
@@ -138,20 +142,24 @@ class ClipAssembler:
         starts = range(self._start, slot + 1, self._settings.step)
         return any((slot - start) % self._settings.stride == 0 for start in starts)
 
-    def _emit(self, start: int, found: int) -> Clip:
+    def _found(self) -> int:
+        """How many frames the clip that has begun would have, if it ended now."""
+        return self._settings.left_over(self._start, self._slot) if self._last is not None else 0
+
+    def _emit(self, start: int, found: int, at: float | None = None) -> Clip:
         settings = self._settings
         frames = [self._kept[start + index * settings.stride] for index in range(found)]
-        clip = self._clip(start, frames)
+        clip = self._clip(start, frames, at)
         self._seq += 1
         self._start = start + settings.step
         self._kept = {slot: frame for slot, frame in self._kept.items() if slot >= self._start}
         return clip
 
-    def _clip(self, start: int, frames: list[Frame]) -> Clip:
+    def _clip(self, start: int, frames: list[Frame], at: float | None) -> Clip:
         settings, padded = self._settings, self._settings.frames - len(frames)
         pixels = [frame.pixels for frame in frames] + [frames[-1].pixels] * padded
         labels = {frame.label for frame in frames}
-        start_s, ready_at = self._time_s(start), frames[-1].captured_at
+        start_s, ready_at = self._time_s(start), frames[-1].captured_at if at is None else at
         return Clip(
             clip_id=f"{self._source}/{self._seq:06d}",
             source=self._source,

@@ -40,7 +40,7 @@ class PacedSource:
                 if ahead_s > 0:
                     self._wait(ahead_s)
                 if self._closing.is_set():
-                    yield SourceBreak(self.name, "closed")
+                    yield SourceBreak(self.name, "closed", closed=True)
                     return
                 yield replace(frame, captured_at=self._clock.now())
 

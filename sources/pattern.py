@@ -52,7 +52,7 @@ class PatternSource:
             pts_s = index * self._frame_s
             self._wait_until(started_at + pts_s)
             if self._closing.is_set():
-                yield SourceBreak(self.name, "closed")
+                yield SourceBreak(self.name, "closed", closed=True)
                 return
             yield Frame(self.name, index, pts_s, self._clock.now(), pixels, label)
 

@@ -26,8 +26,8 @@ class ClipBatch:
 
     Clips that `done` names (clip id -> start_s, from an earlier run) are not made again; a source in
     `first_seq` counts from there on. The error that ends a source becomes one failed record with the
-    sequence number after its last clip. A break ends the clip that has begun: its frames are counted in
-    `discarded`, by source, and owe no record.
+    sequence number after its last clip. A break ends the clip that has begun; frames that no clip shows
+    then are counted in `discarded`, by source, and owe no record.
     """
 
     def __init__(
@@ -67,10 +67,14 @@ class ClipBatch:
                 batch = self._batches[item.source]
                 return [*self._admit(batch, batch.assembler.add(item))]
             case SourceBreak():
-                self.discarded[item.source] += self._batches[item.source].assembler.cut()
-                return []
+                return [*self._cut(item, self._batches[item.source])]
             case SourceEnd():
                 return self._end(item)
+
+    def _cut(self, item: SourceBreak, batch: _Batch) -> list[Clip]:
+        clips, lost = ([], 0) if item.closed else batch.assembler.cut(self._clock.now())
+        self.discarded[item.source] += lost + batch.assembler.discard()
+        return self._admit(batch, clips)
 
     def _end(self, end: SourceEnd) -> list[Clip | Prediction]:
         batch = self._batches.pop(end.source, None)

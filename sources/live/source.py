@@ -99,7 +99,7 @@ class LiveSource:
                 yield item.frame
                 last = item
         if last is not None and self._stop.is_set():
-            yield SourceBreak(self.name, "closed")
+            yield SourceBreak(self.name, "closed", closed=True)
 
     def _break_between(self, last: SceneFrame | None, item: SceneFrame | None) -> str | None:
         if last is None:

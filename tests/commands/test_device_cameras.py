@@ -54,7 +54,7 @@ def test_cameras_over_rtsp_and_http_are_classified_beside_each_other_and_beside_
     assert "Traceback" not in error
 
 
-def test_numbers_of_clips_rise_over_a_lost_camera_and_no_clip_is_padded():
+def test_numbers_of_clips_rise_over_a_lost_camera_and_only_the_clip_that_it_broke_off_is_padded():
     with gst_camera() as camera:
         process = start(*DEVICE, "--strict", "--source", f"cam={camera.url()}")
         try:
@@ -69,7 +69,7 @@ def test_numbers_of_clips_rise_over_a_lost_camera_and_no_clip_is_padded():
             process.kill()
     records = before + after + rest
     assert [record["seq"] for record in records] == list(range(len(records)))
-    assert not any("padded" in record for record in records)
+    assert sum("padded" in record for record in records) <= 1
     assert "cam: reconnecting: " in error
 
 

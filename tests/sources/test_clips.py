@@ -227,21 +227,24 @@ def cut_at(frames: list[Frame], cuts: set[int], assembler: ClipAssembler) -> tup
     clips, lost = [], 0
     for one in frames:
         if one.index in cuts:
-            lost += assembler.cut()
+            closed, discarded = assembler.cut(2000.0 + one.index)
+            clips += closed
+            lost += discarded
         clips += assembler.add(one)
     return clips + assembler.finish(), lost
 
 
 @given(specs, rates, st.integers(1, 80), st.sets(st.integers(0, 80), max_size=4))
 @settings(max_examples=200, deadline=None)
-def test_a_cut_never_mixes_two_scenes_pads_nothing_and_keeps_numbers_rising(
+def test_a_cut_never_mixes_two_scenes_pads_less_than_half_and_keeps_numbers_rising(
     spec: ClipSettings, rate: float, count: int, cuts: set[int]
 ) -> None:
     clips, _ = cut_at(steady(count, rate), cuts, ClipAssembler("cam", spec, rate))
-    for clip in clips:
-        scenes = {sum(cut <= index for cut in cuts) for index in shown(clip)}
-        assert len(scenes) == 1
-        assert clip.padded == 0 or scenes == {len(cuts - set(range(count, 81)))}
+    scenes = [{sum(cut <= index for cut in cuts) for index in shown(clip)} for clip in clips]
+    for clip, scene, following in zip(clips, scenes, [*scenes[1:], set()], strict=True):
+        assert len(scene) == 1
+        assert clip.padded == 0 or following != scene
+        assert 2 * clip.padded <= spec.frames or scene == {len(cuts - set(range(count, 81)))}
     assert [clip.seq for clip in clips] == list(range(len(clips)))
 
 
@@ -256,27 +259,43 @@ def test_frames_that_an_overlapping_clip_has_shown_are_not_counted_as_discarded(
     assembler = ClipAssembler("cam", ClipSettings(4, hop=2), 25.0)
     for one in steady(7, 25.0):
         assembler.add(one)
-    assert assembler.cut() == 1
-    assert assembler.cut() == 0
+    assert assembler.discard() == 1
+    assert assembler.discard() == 0
 
 
 def test_a_cut_frees_the_frames_and_a_clip_begins_with_the_next_one() -> None:
     assembler = ClipAssembler("cam", ClipSettings(4), 25.0)
-    clips, lost = cut_at(steady(8, 25.0), {3}, assembler)
+    clips, lost = cut_at(steady(6, 25.0), {1}, assembler)
     assert not assembler._kept
-    assert lost == 3
-    assert [(shown(clip), clip.padded) for clip in clips] == [([3, 4, 5, 6], 0), ([7, 7, 7, 7], 3)]
-    assert clips[0].start_s == pytest.approx(3 / 25)
+    assert lost == 1
+    assert [(shown(clip), clip.padded) for clip in clips] == [([1, 2, 3, 4], 0), ([5, 5, 5, 5], 3)]
+    assert clips[0].start_s == pytest.approx(1 / 25)
+
+
+def test_from_half_of_its_frames_on_a_clip_that_is_cut_is_made_and_its_promise_counts_from_the_cut() -> None:
+    assembler = ClipAssembler("cam", ClipSettings(4), 25.0, sla_ms=300)
+    clips, lost = cut_at(steady(9, 25.0), {6, 7}, assembler)
+    assert [(shown(clip), clip.padded) for clip in clips] == [
+        ([0, 1, 2, 3], 0),
+        ([4, 5, 5, 5], 2),
+        ([7, 8, 8, 8], 2),
+    ]
+    assert lost == 1
+    assert clips[0].ready_at == 1000.0 + 3 / 25
+    assert clips[1].ready_at == 2006.0
+    assert clips[1].deadline == pytest.approx(2006.3)
+    assert [clip.seq for clip in clips] == [0, 1, 2]
 
 
 @given(st.integers(1, 40))
 def test_an_end_behind_a_cut_leaves_nothing_to_make(count: int) -> None:
     assembler = ClipAssembler("cam", ClipSettings(16), 25)
     clips = [clip for one in steady(count, 25) for clip in assembler.add(one)]
-    assembler.cut()
+    closed, lost = assembler.cut(0.0)
     assert assembler.finish() == []
     assert assembler.finish() == []
     assert len(clips) == count // 16
+    assert (len(closed), lost) == ((1, 0) if count % 16 >= 8 else (0, count % 16))
 
 
 @given(first=st.integers(0, 2_000_000), count=st.integers(0, 30))

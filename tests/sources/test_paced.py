@@ -33,6 +33,6 @@ def test_it_passes_on_name_rate_and_closing():
     next(frames)
     assert (source.name, source.rate) == ("door", 10.0)
     source.close()
-    assert list(frames) == [SourceBreak("door", "closed")]
+    assert list(frames) == [SourceBreak("door", "closed", closed=True)]
     assert inner.closed
     assert inner.ended_in is not None

@@ -69,7 +69,7 @@ def test_close_ends_it_at_the_next_frame():
     frames = source.frames()
     next(frames)
     source.close()
-    assert list(frames) == [SourceBreak("pattern", "closed")]
+    assert list(frames) == [SourceBreak("pattern", "closed", closed=True)]
 
 
 def test_close_from_another_thread_wakes_a_waiting_reader():

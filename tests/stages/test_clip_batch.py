@@ -79,15 +79,29 @@ async def test_resuming_with_other_clips_is_refused():
         await batch(captured("cam", 16), done=done, hop=2)
 
 
-async def test_a_break_ends_the_clip_that_has_begun_and_owes_no_record_for_it():
-    items = captured("cam", 11)
-    items.insert(1 + 6, SourceBreak("cam", "no frame for 3.0 s"))
+def broken(before, closed=False):
+    items = captured("cam", before + 5)
+    items.insert(1 + before, SourceBreak("cam", "no frame for 3.0 s", closed))
+    return items
+
+
+async def test_a_break_closes_the_clip_that_has_begun_and_marks_it():
+    clips, ledger = await batch(broken(6), sla_ms=250)
+    shown = [clip.frames[:, 0, 0, 0].tolist() for clip in clips]
+    assert shown == [[0, 1, 2, 3], [4, 5, 5, 5], [6, 7, 8, 9], [10] * 4]
+    assert [clip.padded for clip in clips] == [0, 2, 0, 3]
+    assert [clip.seq for clip in clips] == [0, 1, 2, 3]
+    assert (clips[1].ready_at, clips[1].deadline) == (500.0, 500.25)
+    assert ledger.admitted == 4
+
+
+@pytest.mark.parametrize(("before", "closed", "lost"), [(5, False, 1), (6, True, 2)])
+async def test_frames_before_a_break_that_no_clip_shows_are_counted_and_owe_no_record(before, closed, lost):
     ledger = Ledger()
     stage = ClipBatch(ClipSettings(4), ledger, ManualClock(500.0))
-    clips = [clip async for clip in stage.run(await channel_of(*items))]
-    assert [clip.frames[:, 0, 0, 0].tolist() for clip in clips] == [[0, 1, 2, 3], [6, 7, 8, 9], [10] * 4]
-    assert [clip.seq for clip in clips] == [0, 1, 2]
-    assert stage.discarded == {"cam": 2}
+    clips = [clip async for clip in stage.run(await channel_of(*broken(before, closed)))]
+    assert [clip.frames[0, 0, 0, 0] for clip in clips] == [0, before, before + 4]
+    assert stage.discarded == {"cam": lost}
     assert ledger.admitted == 3
 
 
