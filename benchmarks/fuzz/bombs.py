@@ -13,6 +13,10 @@ Fill = Callable[[bytes, int], bytes]
 
 EMPTY_ROWS = struct.pack(">I4sI", 0, b"IDAT", zlib.crc32(b"IDAT"))
 PNG_HEADER_BYTES = 33
+# The order in which deflate gives the lengths of the codes of lengths.
+LENGTHS = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
+STORED = b"\0\0\xff\xff"
+PNG_END = bytes.fromhex("0000000049454e44ae426082")
 MARK, PICTURE = b"\0\0\1", b"\0\0\1\x68"
 UNITS = {
     "delimiters": b"\0\0\1\x09\xf0",
@@ -28,6 +32,33 @@ def bombs(corpus: Sequence[bytes]) -> Iterator[bytes]:
         fields = msgpack.unpackb(message)
         for fill in _fills(str(fields.get("codec"))):
             yield msgpack.packb(fields | {"payload": _filled(fields, fill)})
+        if fields.get("codec") == "png":
+            yield msgpack.packb(fields | {"payload": _of_empty_blocks(fields)})
+
+
+def png(header: bytes, rows: bytes, num_bytes: int) -> bytes:
+    """A PNG of `rows` whose data begin with `num_bytes` of Huffman codes for blocks that hold nothing."""
+    data = (
+        b"IDAT\x78\x01" + _empty_blocks(num_bytes) + _deflated(rows) + struct.pack(">I", zlib.adler32(rows))
+    )
+    return header + struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data)) + PNG_END
+
+
+def _empty_blocks(num_bytes: int) -> bytes:
+    """One block: the bits 0, then 2 (own codes), no more codes of lengths than must be, and 257 + 1 lengths,
+    of which the end of the block and one distance have 1; RFC 1951, 3.2.7. The last block is a stored one."""
+    of_lengths = [(1 if code in (18, 1) else 0, 3) for code in LENGTHS[:18]]
+    literals = [(1, 1), (138 - 11, 7), (1, 1), (118 - 11, 7), (0, 1)]
+    fields = [(0, 1), (2, 2), (0, 5), (0, 5), (18 - 4, 4), *of_lengths, *literals, (0, 1), (0, 1)]
+    bits = "".join(f"{value:0{width}b}"[::-1] for value, width in fields)
+    bits *= (8 * num_bytes - len(STORED) * 8) // len(bits)
+    bits += "000" + "0" * (-(len(bits) + 3) % 8)
+    return int(bits[::-1], 2).to_bytes(len(bits) // 8, "little") + STORED
+
+
+def _deflated(rows: bytes) -> bytes:
+    packer = zlib.compressobj(9, wbits=-15)
+    return packer.compress(rows) + packer.flush()
 
 
 def _fills(codec: str) -> list[Fill]:
@@ -48,6 +79,14 @@ def _filled(fields: dict[str, Any], fill: Fill) -> bytes:
     shape, payload = tuple(fields["shape"]), fields["payload"]
     first, *others = framing.split("clip", payload, shape[0])
     return framing.join([fill(first, most_bytes("pixels", shape) - len(payload)), *others])
+
+
+def _of_empty_blocks(fields: dict[str, Any]) -> bytes:
+    """Black frames, each as long as its rows are before they are packed."""
+    _, height, width, _ = fields["shape"]
+    rows = bytes(height * (1 + 3 * width))
+    frames = framing.split("clip", fields["payload"], fields["shape"][0])
+    return framing.join([png(frame[:PNG_HEADER_BYTES], rows, len(rows)) for frame in frames])
 
 
 def _insert(data: bytes, position: int, part: bytes, room: int) -> bytes:

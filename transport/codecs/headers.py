@@ -14,6 +14,9 @@ PNG_START = Struct(">8sI4sIIBBBBB")
 CRC_BYTES = 4
 # libpng writes chunks of 8192 bytes: half of that, and a few more.
 CHUNK_BYTES, SPARE_CHUNKS = 4096, 4
+# Rows that cannot be compressed grow by five bytes in every 16 kB. More could only hold blocks without
+# pixels, for each of which the decoder builds Huffman codes.
+GROWTH, SPARE_BYTES = 64, 64
 
 START_OF_IMAGE = b"\xff\xd8"
 START_OF_SCAN = b"\xff\xda"
@@ -35,14 +38,17 @@ def check_png(data: bytes, height: int, width: int) -> None:
     if not data.startswith(start):
         raise ValueError(f"no PNG of {width} x {height}, 8-bit RGB, not interlaced")
     position, kind, length = len(start) + CRC_BYTES, b"", 0
-    chunks_left = SPARE_CHUNKS + height * (1 + 3 * width) // CHUNK_BYTES
+    num_bytes = height * (1 + 3 * width)
+    chunks_left = SPARE_CHUNKS + num_bytes // CHUNK_BYTES
+    bytes_left = SPARE_BYTES + num_bytes + num_bytes // GROWTH
     while position + PNG_CHUNK.size <= len(data) and kind != b"IEND":
         length, kind = PNG_CHUNK.unpack_from(data, position)
         if kind not in (b"IDAT", b"IEND"):
             raise ValueError("a PNG with a chunk that holds no pixels")
-        if chunks_left == 0:
-            raise ValueError("a PNG in too many chunks")
         chunks_left -= 1
+        bytes_left -= length
+        if chunks_left < 0 or bytes_left < 0:
+            raise ValueError("a PNG longer than its pixels, or in too many chunks")
         position += PNG_CHUNK.size + length + CRC_BYTES
     if kind != b"IEND" or length or position != len(data):
         raise ValueError("cut off, or followed by something else")

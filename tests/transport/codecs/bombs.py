@@ -11,6 +11,7 @@ import numpy as np
 import zstandard
 from imagecodecs import jpeg8_encode, lzw_encode
 
+from benchmarks.fuzz.bombs import png as png_of_blocks
 from transport.codecs import framing
 
 PIXELS = (1, 64, 64, 3)
@@ -85,11 +86,12 @@ def png_bombs() -> dict[str, Bomb]:
         "png of 65535 x 65535": png(rows, width=65535, height=65535),
         "png with a hundred texts": png(text * 100, rows),
         "png with texts behind": png(rows, text * 100),
+        "png of empty blocks": png_of_blocks(png()[: -len(END)], bytes(64 * 193), MANY_BYTES),
         "png of empty chunks": png(many(chunk(b"IDAT", b"")), rows),
         "png with a profile": png(chunk(b"iCCP", b"key\0\0" + zlib.compress(profile, 9)), rows),
     }
     found = {name: Bomb("png", PIXELS, framing.join([image])) for name, image in images.items()}
-    endless = framing.join([png(chunk(b"IDAT", zlib.compress(ZEROS, 9)))])
+    endless = framing.join([png(chunk(b"IDAT", zlib.compress(ZEROS[:10_000_000], 9)))])
     return found | {"png of endless rows": Bomb("png", PIXELS, endless, refused=False)}
 
 

@@ -72,6 +72,15 @@ def test_a_png_has_no_more_chunks_than_its_pixels_could_fill() -> None:
         check_png(png(ROWS * 7), 64, 64)
 
 
+def test_a_png_is_no_longer_than_rows_that_cannot_be_compressed() -> None:
+    num_bytes = 64 * (1 + 3 * 64)
+    most = num_bytes + num_bytes // 64 + 64
+    check_png(png(chunk(b"IDAT", bytes(most))), 64, 64)
+    for rows in (chunk(b"IDAT", bytes(most + 1)), 2 * chunk(b"IDAT", bytes(most // 2 + 1))):
+        with pytest.raises(ValueError, match="longer than its pixels"):
+            check_png(png(rows), 64, 64)
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
