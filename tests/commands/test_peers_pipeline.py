@@ -48,15 +48,18 @@ def setup_for(wires, own=None, **settings):
 
 
 class Noise:
-    """A source of `clips` pictures that nobody can mistake for each other."""
+    """A source of `clips` pictures that nobody can mistake for each other, or of fewer if `ended` is set."""
 
     name, rate = "yard", 25.0
 
-    def __init__(self, clips):
+    def __init__(self, clips, ended=None):
         self._clips = clips
+        self._ended = ended or threading.Event()
 
     def frames(self):
         for seq in range(self._clips):
+            if self._ended.is_set():
+                return
             yield Frame("yard", seq, seq / 25, time.monotonic(), frames_of(seq)[0])
 
     def close(self): ...
@@ -190,14 +193,17 @@ async def test_a_peer_that_stands_still_makes_no_clip_late_holds_up_few_and_is_t
 
     monkeypatch.setattr("commands.peer.PartService", service)
     async with peers(0, 1, 2) as wires:
-        seen = []
+        seen, ended = [], threading.Event()
 
         def on_record(record):
             seen.append(record)
             if len(seen) == 30:
                 stalled[0].go.set()
+            if len(seen) > 30 and contributed(record) == [1, 2, 3]:
+                ended.set()
 
-        records = await run(setup_for(wires, sla_ms=600), 100, on_record=on_record)
+        inlets = [capture(Noise(2000, ended))]
+        records = await run(setup_for(wires, sla_ms=600), inlets=inlets, on_record=on_record)
     assert {record.status for record in records} == {Status.OK}
     assert contributed(records[0]) == contributed(records[-1]) == [1, 2, 3]
     between = [record for record in records[:30] if contributed(record) == [1, 3]]
