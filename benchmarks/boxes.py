@@ -22,8 +22,9 @@ class Box:
 
     def __init__(self, part: Path, mbps: float, rtt_ms: float) -> None:
         self._part = part
-        self._shape = ("--mbps", mbps, "--rtt-ms", rtt_ms, "--down-mbps", mbps)
-        self._port = 0
+        self._mbps = mbps
+        self._rtt_ms = rtt_ms
+        self._port = self._link_port = 0
         self._peer: subprocess.Popen[str] | None = None
         self._link: subprocess.Popen[str] | None = None
         self.url = ""
@@ -46,9 +47,16 @@ class Box:
         assert self._peer is not None
         self._port = _port(self._peer)
         if self._link is None:
-            to = f"127.0.0.1:{self._port}"
-            self._link = start("link", "--listen", "127.0.0.1:0", "--to", to, *self._shape)
-            self.url = f"ws://127.0.0.1:{_port(self._link)}"
+            self._link = self._start_link(self._mbps)
+            self._link_port = _port(self._link)
+            self.url = f"ws://127.0.0.1:{self._link_port}"
+
+    def slow_down(self, mbps: float | None = None) -> None:
+        """Give the link another speed, or its own again; connections over it are lost once."""
+        assert self._link is not None
+        self._link.kill()
+        self._link.communicate()
+        self._link = self._start_link(mbps or self._mbps)
 
     def kill(self) -> None:
         """End the peer as a cut of power does."""
@@ -63,6 +71,10 @@ class Box:
     def go_on(self) -> None:
         """Let it run again."""
         self._signal(signal.SIGCONT)
+
+    def _start_link(self, mbps: float) -> "subprocess.Popen[str]":
+        at = ("--listen", f"127.0.0.1:{self._link_port}", "--to", f"127.0.0.1:{self._port}")
+        return start("link", *at, "--mbps", mbps, "--down-mbps", mbps, "--rtt-ms", self._rtt_ms)
 
     def _signal(self, number: int) -> None:
         assert self._peer is not None

@@ -5,8 +5,8 @@
 
 `--run` is a folder of `main.py devit fit`. Real processes, real pictures, clips of one frame. Without
 `--faults` the pictures are replayed one by one; with them they are played at --fps while peers are killed,
-stand still and come back. Exit status 1 where an answer is another than the ensemble's in one process, where
-a clip lacks its one record, or where one is late.
+become slow, stand still and come back. Exit status 1 where an answer is another than the ensemble's in one
+process, where a clip lacks its one record, or where one is late.
 """
 
 import json
@@ -29,6 +29,7 @@ from benchmarks.in_one import InOne, write_pictures
 from devit.ensemble import every_choice
 
 SAME = 1e-4
+SLOW_MBPS = 0.1
 console = Console(width=120)
 Record = dict[str, Any]
 
@@ -125,8 +126,10 @@ def faults(clips: int, found: list[Box]) -> list[tuple[float, str, Callable[[], 
         (0.10 * clips, "one killed", last.kill),
         (0.25 * clips, "two killed", second.kill),
         (0.40 * clips, "both started again", both_back),
-        (0.65 * clips, "one stands still", found[0].stall),
-        (0.80 * clips, "it goes on", found[0].go_on),
+        (0.55 * clips, f"one behind a link of {SLOW_MBPS} Mbit/s", lambda: found[0].slow_down(SLOW_MBPS)),
+        (0.70 * clips, "its link is as before", found[0].slow_down),
+        (0.80 * clips, "one stands still", found[0].stall),
+        (0.90 * clips, "it goes on", found[0].go_on),
     ]
 
 
