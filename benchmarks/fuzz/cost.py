@@ -15,6 +15,7 @@ from benchmarks.fuzz.bombs import bombs
 from benchmarks.fuzz.mutations import Mutator
 from models import create_model
 from pipeline.errors import JanusError
+from stages.part_service import PartService
 from stages.tail_service import TailService
 from transport.messages import ClipMessage, validate
 from transport.untrusted import unpack_map
@@ -96,8 +97,8 @@ def measure(corpus: Sequence[bytes], count: int, seed: int) -> dict[str, float]:
     return asdict(costs)
 
 
-def handle(service: TailService, data: bytes) -> int:
-    """Read, check and decode as the cloud does; returns the bytes that it may rightly take for that."""
+def handle(service: TailService | PartService, data: bytes) -> int:
+    """Read, check and decode as a cloud or a peer does; the bytes that it may rightly take for that."""
     rightly = len(data)
     try:
         message = validate(unpack_map(data))

@@ -6,6 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.fuzz.cost import handle
+from benchmarks.fuzz.mutations import Mutator
 from devit.backbones import run
 from models.preprocessing import preprocess
 from pipeline.errors import CodecError, ProtocolError
@@ -14,7 +16,9 @@ from tests.devit.small import CCT, CLIPS, DEIT, VIT
 from tests.pipeline.clips import make_clip
 from tests.stages.parts import clip_of, frames_of, part_of, pixels_packet
 from transport.codecs import most_bytes
+from transport.messages import ClipMessage, encode
 
+SOUND = [clip_of(seq) for seq in range(6)]
 LOSSLESS = ["png", "raw", "raw+zstd", "raw+lz4", "raw+lzw"]
 
 
@@ -37,6 +41,18 @@ def test_tokens_of_a_batch_are_those_of_the_part_itself(architecture):
 def test_a_codec_that_loses_nothing_changes_no_pixel(codec):
     decoded = PartService(part_of(0)).decode(pixels_packet(clip_of(4), codec))
     np.testing.assert_array_equal(decoded.array, clip_of(4).frames)
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=30, deadline=None)
+def test_nothing_that_is_damaged_does_more_than_be_refused(seed):
+    service = PartService(part_of(0))
+    codecs = [*LOSSLESS, "jpeg:90"]
+    packets = [pixels_packet(clip, codec) for clip, codec in zip(SOUND, codecs, strict=True)]
+    corpus = [encode(ClipMessage.of(packet)) for packet in packets]
+    mutator = Mutator(corpus, seed)
+    for message in (*corpus, *(mutator.next() for _ in range(30))):
+        handle(service, message)
 
 
 WRONG = {
