@@ -4,7 +4,15 @@ import math
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import msgpack
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from pipeline.errors import MessageTooLarge, ProtocolError
 from pipeline.items import Header, Packet
@@ -15,6 +23,7 @@ HELLO_LIMIT_BYTES = 64 * 1024
 REPLY_LIMIT_BYTES = 1024 * 1024
 
 MOST_CLIP_ID = 4000
+MOST_IN_MAP = 64
 
 # A msgpack pair: the key, and the mark of binary data behind four bytes of length.
 PAYLOAD_FOLLOWS = b"\xa7payload\xc6"
@@ -22,7 +31,7 @@ PAYLOAD_FOLLOWS = b"\xa7payload\xc6"
 Name = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(printable)]
 ClipId = Annotated[str, Field(min_length=1, max_length=MOST_CLIP_ID)]
 Spec = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9_+.:-]+$")]
-Specs = Annotated[tuple[Spec, ...], Field(max_length=128)]
+Specs = Annotated[tuple[Spec, ...], Field(fail_fast=True, max_length=128)]
 Text = Annotated[str, Field(max_length=2048), AfterValidator(printable)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Layer = Annotated[int, Field(ge=0, le=1024)]
@@ -33,6 +42,13 @@ Milliseconds = Annotated[float, Field(ge=0, le=1e9)]
 Role = Literal["cloud", "peer"]
 MOST_PIXELS = 1 << 30
 MOST_TOKEN_BYTES = 1 << 18
+
+
+def _few(value: object) -> object:
+    """Of a map, before each of its items is looked at."""
+    if isinstance(value, dict) and len(value) > MOST_IN_MAP:
+        raise ValueError(f"more than {MOST_IN_MAP} items")
+    return value
 
 
 class _Body(BaseModel):
@@ -55,7 +71,7 @@ class Hello(_Body):
     codecs: Specs
     device: Name | None = None
     seeks: Role = "cloud"
-    parts: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
+    parts: Annotated[tuple[Name, ...], Field(fail_fast=True, max_length=64)] = ()
 
 
 class Welcome(_Body):
@@ -70,9 +86,9 @@ class Welcome(_Body):
     max_message_bytes: Annotated[int, Field(ge=1024, le=2**31)]
     max_in_flight: Annotated[int, Field(ge=1, le=1024)]
     codecs: Specs
-    profile: Annotated[dict[Name, Any], Field(max_length=64)] | None = None
+    profile: Annotated[dict[Name, Any], BeforeValidator(_few)] | None = None
     serves: Role = "cloud"
-    shape: Annotated[tuple[Size, ...], Field(min_length=4, max_length=4)] | None = None
+    shape: Annotated[tuple[Size, ...], Field(fail_fast=True, min_length=4, max_length=4)] | None = None
 
 
 class ClipMessage(_Body):
@@ -84,9 +100,9 @@ class ClipMessage(_Body):
     seq: Count
     split: Layer
     pruning: Spec
-    removed: Annotated[tuple[Tokens, ...], Field(max_length=1024)]
+    removed: Annotated[tuple[Tokens, ...], Field(fail_fast=True, max_length=1024)]
     codec: Spec
-    shape: Annotated[tuple[Size, ...], Field(min_length=2, max_length=4)]
+    shape: Annotated[tuple[Size, ...], Field(fail_fast=True, min_length=2, max_length=4)]
     payload: bytes
     sizes: bytes = b""
 
@@ -125,8 +141,8 @@ class Result(_Body):
 
     type: ClassVar[str] = "result"
     clip_id: ClipId
-    classes: Annotated[tuple[tuple[Name, Count, Confidence], ...], Field(max_length=256)] = ()
-    durations_ms: Annotated[dict[Name, Milliseconds], Field(max_length=32)] = Field(default_factory=dict)
+    classes: Annotated[tuple[tuple[Name, Count, Confidence], ...], Field(fail_fast=True, max_length=256)] = ()
+    durations_ms: Annotated[dict[Name, Milliseconds], BeforeValidator(_few)] = Field(default_factory=dict)
     error: Text | None = None
     payload: Annotated[bytes, Field(max_length=MOST_TOKEN_BYTES)] | None = None
 
@@ -206,6 +222,10 @@ def clip_of(fields: dict[str, Any]) -> str | None:
 
 
 def _validated(kind: type[M], fields: dict[str, Any]) -> M:
+    unknown = (name for name in fields if name not in kind.model_fields)
+    if kind.model_config["extra"] == "forbid" and (name := next(unknown, None)) is not None:
+        # Thousands of them would each become an error of its own.
+        raise ProtocolError(f"{kind.type} message: {one_line(name)}: no such field")
     try:
         return kind.model_validate(fields)
     except ValidationError as error:

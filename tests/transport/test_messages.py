@@ -1,5 +1,8 @@
 """Messages: what is encoded decodes to itself; anything else is refused in one line."""
 
+import tracemalloc
+from contextlib import suppress
+
 import msgpack
 import numpy as np
 import pytest
@@ -19,7 +22,9 @@ from transport.messages import (
     clip_of,
     decode,
     encode,
+    validate,
 )
+from transport.untrusted import unpack_map
 
 LIMIT = 1 << 20
 MESSAGES: list[Message] = [
@@ -89,6 +94,23 @@ def test_a_missing_field_is_named(message: Message) -> None:
 def test_a_field_too_many_is_refused(message: Message) -> None:
     with pytest.raises(ProtocolError, match="colour"):
         decode(msgpack.packb({**fields_of(message), "colour": "blue"}), LIMIT)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.type)
+def test_thousands_of_errors_in_a_message_take_no_more_memory_than_the_first(message: Message) -> None:
+    fields = fields_of(message)
+    many = {f"k{number}": None for number in range(4000)}
+    lists = [fields | {name: list(many.values())} for name in type(message).model_fields]
+    maps = [fields | {name: many} for name in type(message).model_fields]
+    for wrong in (fields | many, *lists, *maps):
+        data = msgpack.packb(wrong)
+        unpacked = unpack_map(data)
+        tracemalloc.start()
+        with suppress(ProtocolError):
+            validate(unpacked)
+        _, most_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most_bytes < 200_000
 
 
 @pytest.mark.parametrize(
