@@ -101,8 +101,10 @@ class Spread:
     def arrived(
         self, clip_id: str, part: int, token: NDArray[np.float32], latency_ms: dict[str, float]
     ) -> None:
+        out = self._out.get(clip_id)
+        if out is None or part not in out.asked:
+            return
         if self._gathering.arrived(clip_id, part):
-            out = self._out[clip_id]
             if not out.tokens:
                 self._gathering.first_in(self._clock.now() - out.began)
             out.tokens[part], out.latency_ms[part] = token, latency_ms

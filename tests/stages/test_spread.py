@@ -246,6 +246,21 @@ STORY = st.lists(
 )
 
 
+async def test_an_answer_of_who_was_not_asked_counts_for_nothing(worker):
+    async with running(worker) as world:
+        world.holders[1].part = None
+        await world.send(0)
+        world.holders[1].part = 1
+        world.answer(0, 1)
+        world.answer(7, 1)
+        for part in (0, 2):
+            world.answer(0, part)
+        await world.done(1)
+    (record,) = world.records
+    assert contributed(record) == [1, 3]
+    assert record.classes == Fuse(fusion_of(PARTS))({part: token(part) for part in (0, 2)})
+
+
 @settings(max_examples=25)
 @given(story=STORY)
 async def test_every_clip_has_one_record_by_its_deadline_whatever_peers_do(worker, story):
