@@ -13,7 +13,7 @@ from rich.console import Console
 from pipeline.errors import ConfigError, JanusError, SinkError
 from sinks.outage import Outage
 from sinks.record import to_line
-from sinks.registry import make_sink, parse_sink
+from sinks.registry import LOCAL_RETRY_S, make_sink, parse_sink
 from sinks.runner import Bounds
 from sinks.settings import (
     ConsoleSettings,
@@ -154,6 +154,12 @@ def test_a_database_is_a_sink(tmp_path):
     sink.close()
     assert sink.statistics().written == 1
     assert {each.name for each in tmp_path.iterdir()} == {"results.db", "results.db.spool"}
+
+
+def test_a_database_gets_its_settings_and_is_tried_again_as_often_as_a_file(tmp_path):
+    sink = make_sink(SqliteSettings(path="a.db", spool=tmp_path, spool_mb=16, grace_s=2))._sink
+    assert (sink._spool.folder, sink._spool._max_bytes) == (tmp_path, 16_000_000)
+    assert (sink._grace_s, sink._outage._longest_s) == (2, LOCAL_RETRY_S)
 
 
 @pytest.mark.parametrize("name", ["host", "url"])
