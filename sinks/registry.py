@@ -46,24 +46,26 @@ def make_sink(settings: AnySink, clock: Clock | None = None, console: Console | 
         case JsonlSettings(path=path):
             sink = JsonlSink(path, resume=str(path) != "-")
             return _local(str(path), sink, settings, clock, Bounds())
-        case SqliteSettings(path=path):
-            return _local(str(path), SqliteSink(path), settings, clock, Bounds())
+        case SqliteSettings(path=path, grace_s=grace_s):
+            retries = Outage(longest_s=LOCAL_RETRY_S)
+            database = SqliteSink(path, _spool(settings, clock), clock, grace_s, retries)
+            return _spooled(str(path), database, clock, Bounds())
         case MqttSettings():
-            return _spooled(MqttRemote(settings), settings, clock)
+            return _far(MqttRemote(settings), settings, clock)
         case WebhookSettings():
-            return _spooled(WebhookRemote(settings), settings, clock)
+            return _far(WebhookRemote(settings), settings, clock)
 
 
 def parse_sink(spec: str) -> AnySink:
     """The settings that a user spells as one word, options behind a #; ConfigError, without secrets.
 
-    `out.jsonl`, `-`, `console`, `sqlite:results.db`, `mqtt://user@host:1883/topic#password_env=NAME`,
+    `out.jsonl`, `-`, `console`, `sqlite:results.db#spool=FOLDER`, `mqtt://user@host:1883/topic#password_env=NAME`,
     `https://host/hook#secret_file=PATH&batch=10`.
     """
     if spec == CONSOLE:
         return ConsoleSettings()
     if spec.startswith(SQLITE):
-        return SqliteSettings(path=_path(spec.removeprefix(SQLITE), spec))
+        return _of_sqlite(spec)
     if "://" not in spec:
         return JsonlSettings(path=_path(spec, spec))
     scheme = spec.partition("://")[0]
@@ -93,13 +95,20 @@ def _local(name: str, sink: Sink, settings: AnySink, clock: Clock, bounds: Bound
     )
 
 
-def _spooled(remote: Remote, settings: MqttSettings | WebhookSettings, clock: Clock) -> SinkRunner:
-    spool = Spool(spool_folder(settings), settings.spool_mb * MEGABYTE, clock)
-    sink = SpooledSink(spool, remote, clock, settings.grace_s)
+def _far(remote: Remote, settings: MqttSettings | WebhookSettings, clock: Clock) -> SinkRunner:
+    sink = SpooledSink(_spool(settings, clock), remote, clock, settings.grace_s)
+    return _spooled(remote.name, sink, clock, Bounds(give_up=True))
+
+
+def _spool(settings: MqttSettings | WebhookSettings | SqliteSettings, clock: Clock) -> Spool:
+    return Spool(spool_folder(settings), settings.spool_mb * MEGABYTE, clock)
+
+
+def _spooled(name: str, sink: SpooledSink, clock: Clock, bounds: Bounds) -> SinkRunner:
     return SinkRunner(
-        remote.name,
+        name,
         sink,
-        bounds=Bounds(give_up=True),
+        bounds=bounds,
         clock=clock,
         outage=Outage(longest_s=LOCAL_RETRY_S),
         behind=sink.statistics,
@@ -110,6 +119,19 @@ def _path(text: str, spec: str) -> Path:
     if not text:
         raise ConfigError(f"sink {spec!r}: write {SPELLINGS}")
     return Path(text)
+
+
+def _of_sqlite(spec: str) -> AnySink:
+    """A # belongs to the file's name unless KEY=VALUE follows it."""
+    name, _, fragment = spec.removeprefix(SQLITE).partition("#")
+    if "=" not in fragment:
+        return SqliteSettings(path=_path(spec.removeprefix(SQLITE), spec))
+    where = f"sink {SQLITE}{name}"
+    try:
+        options = _options(fragment)
+    except ValueError:
+        raise ConfigError(f"{where}: write options such as #spool=FOLDER&spool_mb=64 behind") from None
+    return sink_settings({**options, "type": "sqlite", "path": _path(name, spec)}, where)
 
 
 def _of_mqtt(address: SplitResult) -> dict[str, object]:

@@ -91,6 +91,18 @@ def records_before(path: Path, offset: int) -> int | None:
     return records if line.endswith(b"\n") else None
 
 
+def last_seqs(folder: Path) -> dict[str, int]:
+    """The highest number of each source among the records in `folder`, taken or not."""
+    last: dict[str, int] = {}
+    for segment in find_segments(folder):
+        for line in lines_from(segment.path(folder), 0, segment.num_bytes):
+            fields = record.fields if (record := parse(line)) else {}
+            source, seq = fields.get("source"), fields.get("seq")
+            if isinstance(source, str) and isinstance(seq, int):
+                last[source] = max(seq, last.get(source, seq))
+    return last
+
+
 def read_parcel(
     folder: Path, segment: Segment, start: Position, most_records: int, most_bytes: int
 ) -> Parcel | None:

@@ -43,19 +43,24 @@ class JsonlSettings(SinkSettings):
     path: Path
 
 
-class SqliteSettings(SinkSettings):
+class SpooledSettings(SinkSettings):
+    """Base of sinks that may be away for long. `spool`: folder for what has not arrived yet, at most
+    `spool_mb` of it; None for a database's own beside it, or a far end's own among the user's."""
+
+    spool: Path | None = None
+    spool_mb: int = Field(default=256, ge=16, le=1_000_000)
+
+
+class SqliteSettings(SpooledSettings):
     """One row a clip in a SQLite database."""
 
     type: Literal["sqlite"] = "sqlite"
     path: Path
 
 
-class RemoteSettings(SinkSettings):
-    """Base of sinks behind a network. `spool`: folder for what has not arrived yet, None for one of the
-    user's own named after the far end; `ca`: certificates to trust instead of the system's."""
+class RemoteSettings(SpooledSettings):
+    """Base of sinks behind a network. `ca`: certificates to trust instead of the system's."""
 
-    spool: Path | None = None
-    spool_mb: int = Field(default=256, ge=16, le=1_000_000)
     timeout_s: float = Field(default=10.0, gt=0, le=600)
     ca: Path | None = None
 
@@ -156,10 +161,12 @@ def sink_settings(values: dict[str, object], where: str) -> AnySink:
         raise ConfigError(f"{where}: {said}") from None
 
 
-def spool_folder(settings: MqttSettings | WebhookSettings) -> Path:
-    """Where records for this far end wait: the same folder in the next run."""
+def spool_folder(settings: MqttSettings | WebhookSettings | SqliteSettings) -> Path:
+    """Where records for this sink wait: the same folder in the next run."""
     if settings.spool is not None:
         return settings.spool
+    if isinstance(settings, SqliteSettings):
+        return Path(f"{settings.path}.spool")
     home = os.environ.get("XDG_STATE_HOME")
     target = settings.label if isinstance(settings, MqttSettings) else settings.url.get_secret_value()
     name = f"{settings.type}-{sha256(target.encode()).hexdigest()[:16]}"

@@ -1,4 +1,4 @@
-"""A sink that is far away, with a spool in front of it and a courier on its own thread."""
+"""A sink that may be away for long, with a spool in front of it and a courier on its own thread."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ import anyio
 from pipeline.clock import Clock
 from pipeline.items import Prediction
 from sinks.courier import Courier, Remote, first_of
-from sinks.outage import SinkStatistics
+from sinks.outage import Outage, SinkStatistics
 from sinks.record import to_line
 from sinks.spool import Spool
 
@@ -27,11 +27,19 @@ class SpooledSink:
     `close()` sends what waits for at most `grace_s`; the rest stays in the spool for the next run.
     """
 
-    def __init__(self, spool: Spool, remote: Remote, clock: Clock, grace_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        remote: Remote,
+        clock: Clock,
+        grace_s: float = 5.0,
+        outage: Outage | None = None,
+    ) -> None:
         self._spool = spool
         self._remote = remote
         self._clock = clock
         self._grace_s = grace_s
+        self._outage = outage
         self._courier: Courier | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: anyio.Event | None = None
@@ -40,12 +48,8 @@ class SpooledSink:
 
     def open(self) -> None:
         """Open the spool and start to send; whether anybody is there shows later."""
-        self._spool.open()
-        if self._spool.cut_bytes:
-            log.warning("%s: cut %d bytes of a torn end", self._spool.folder, self._spool.cut_bytes)
-        self._thread = Thread(target=self._serve, name=f"courier {self._remote.name}", daemon=True)
-        self._thread.start()
-        self._started.wait()
+        self._open_spool()
+        self._start()
 
     def write(self, prediction: Prediction) -> None:
         """Keep one record until it has arrived; SinkError when the disk refuses."""
@@ -77,13 +81,23 @@ class SpooledSink:
         """What became of the records so far; any thread may ask."""
         return self._courier.statistics() if self._courier else SinkStatistics(self._remote.name)
 
+    def _open_spool(self) -> None:
+        self._spool.open()
+        if self._spool.cut_bytes:
+            log.warning("%s: cut %d bytes of a torn end", self._spool.folder, self._spool.cut_bytes)
+
+    def _start(self) -> None:
+        self._thread = Thread(target=self._serve, name=f"courier {self._remote.name}", daemon=True)
+        self._thread.start()
+        self._started.wait()
+
     def _serve(self) -> None:
         with asyncio.Runner() as runner:
             runner.run(self._carry())
 
     async def _carry(self) -> None:
         self._loop = asyncio.get_running_loop()
-        courier = self._courier = Courier(self._spool, self._remote, self._clock)
+        courier = self._courier = Courier(self._spool, self._remote, self._clock, self._outage)
         self._closing = anyio.Event()
         self._started.set()
 

@@ -1,121 +1,105 @@
-"""Records in a SQLite database: one table, one row a clip."""
+"""Records to a SQLite database, and to a spool while that is locked or its disk is full."""
 
-import sqlite3
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pipeline.errors import ConfigError, SinkError
-from pipeline.items import Prediction
-from sinks.record import to_line
+import anyio.lowlevel
 
-VERSION = 1
-BUSY_S = 1.0
-TABLE = """
-CREATE TABLE predictions (
-    clip_id TEXT PRIMARY KEY,
-    source TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    status TEXT NOT NULL,
-    start_s REAL,
-    end_s REAL,
-    class TEXT,
-    confidence REAL,
-    latency_ms REAL,
-    model TEXT NOT NULL,
-    record TEXT NOT NULL
-) WITHOUT ROWID
-"""
-INDEX = "CREATE INDEX IF NOT EXISTS predictions_of_source ON predictions (source, seq)"
-LAST = "SELECT max(seq) FROM predictions WHERE source = ?"
-INSERT = "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+from pipeline.clock import Clock
+from pipeline.errors import ConfigError, JanusError, SinkError
+from sinks.database import Database
+from sinks.outage import Outage
+from sinks.segments import Spooled, last_seqs
+from sinks.spool import Spool
+from sinks.spooled import SpooledSink
+
+MOST_RECORDS = 500
 
 
-class SqliteSink:
-    """Writes each record in a transaction of its own, in WAL mode, so that others may read meanwhile.
+class SqliteRemote:
+    """A database that is there already; up to `MOST_RECORDS` records are one transaction."""
 
-    A later record of the same clip replaces the earlier. Survives a kill; a power cut may take
-    the last records, never the database.
-    """
+    greets = True
+    most_records = MOST_RECORDS
 
     def __init__(self, path: Path) -> None:
+        self.name = str(path)
         self._path = path
-        self._connection: sqlite3.Connection | None = None
+
+    def tell(self, source: str, state: str) -> None:
+        """A database holds clips only."""
+
+    @asynccontextmanager
+    async def session(self) -> AsyncGenerator["SqliteSession", None]:
+        database = Database(self._path)
+        try:
+            database.open(make=False)
+        except ConfigError as error:
+            raise SinkError(str(error)) from None
+        try:
+            yield SqliteSession(database)
+        finally:
+            database.close()
+
+
+class SqliteSession:
+    """One connection. It blocks its event loop, which is the courier's own, no longer than a lock is
+    waited for, and lets it run between two parcels."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def send(self, records: Sequence[Spooled]) -> None:
+        """Write all of them in one transaction; RecordsRefused or SinkError, with none written."""
+        await anyio.lowlevel.checkpoint()
+        self._database.write(records)
+
+    async def lost(self) -> None:
+        """A database that cannot be written to shows when it is."""
+        await anyio.sleep_forever()
+
+
+class SqliteSink(SpooledSink):
+    """Records in a database, in `spool` while it cannot be written to.
+
+    `open()` makes the database and raises ConfigError for a file that is something else; `next_seq()`
+    counts what waits in the spool, too.
+    """
+
+    def __init__(
+        self, path: Path, spool: Spool, clock: Clock, grace_s: float = 5.0, outage: Outage | None = None
+    ) -> None:
+        super().__init__(spool, SqliteRemote(path), clock, grace_s, outage)
+        self._database = Database(path)
+        self._last: dict[str, int] = {}
 
     def open(self) -> None:
-        """Open or make the database; ConfigError for a file that is something else."""
+        """Open the database and the spool, see what an earlier run left in it, and start to write."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-            )
-            self._prepare(self._connection)
-        except (OSError, sqlite3.OperationalError) as error:
-            self.close()
-            raise self._failed(error) from error
-        except (sqlite3.DatabaseError, ConfigError):
-            self.close()
-            raise ConfigError(
-                f"{self._path}: not a database of results, version {VERSION}; choose another file"
-            ) from None
+            self._database.open()
+            self._open_spool()
+            self._last = self._waiting_seqs()
+        except JanusError:
+            self._let_go()
+            raise
+        self._start()
 
     def next_seq(self, source: str) -> int:
-        """The number after the last clip of a source in the database; SinkError when it cannot be read."""
-        if self._connection is None:
-            raise SinkError(f"{self._path}: read before it was opened, or after it was closed")
-        try:
-            (last,) = self._connection.execute(LAST, (source,)).fetchone()
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
-        return 0 if last is None else int(last) + 1
-
-    def write(self, prediction: Prediction) -> None:
-        """Write one record; SinkError, with nothing written, when the database refuses."""
-        if self._connection is None:
-            raise SinkError(f"{self._path}: written to before it was opened, or after it was closed")
-        try:
-            self._connection.execute(INSERT, row(prediction))
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
+        """The number after a source's last clip in the database or the spool; before any write."""
+        return max(self._database.next_seq(source), self._last.get(source, -1) + 1)
 
     def close(self) -> None:
-        """Let go of the database."""
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+        """Write what waits while the grace lasts, and say what stays."""
+        super().close()
+        self._let_go()
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if version != VERSION and (version or tables):
-            raise ConfigError("another schema")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        if not version:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(TABLE)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-            connection.execute("COMMIT")
-        connection.execute(INDEX)
+    def _waiting_seqs(self) -> dict[str, int]:
+        try:
+            return last_seqs(self._spool.folder)
+        except OSError as error:
+            raise SinkError(f"{self._spool.folder}: cannot be used ({error.strerror})") from error
 
-    def _failed(self, error: Exception) -> SinkError:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        return SinkError(f"{self._path}: results cannot be written ({why})")
-
-
-def row(prediction: Prediction) -> tuple[str | int | float | None, ...]:
-    """One record as the values of the table's columns, the whole of it as JSON in the last."""
-    best = prediction.classes[0] if prediction.classes else None
-    return (
-        prediction.clip_id,
-        prediction.source,
-        prediction.seq,
-        str(prediction.status),
-        prediction.start_s,
-        prediction.end_s,
-        best.name if best else None,
-        best.confidence if best else None,
-        prediction.latency_ms.get("total"),
-        prediction.model,
-        to_line(prediction).decode("ascii").rstrip("\n"),
-    )
+    def _let_go(self) -> None:
+        self._spool.close()
+        self._database.close()

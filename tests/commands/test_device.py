@@ -121,6 +121,19 @@ def test_a_second_run_counts_on_where_any_of_its_sinks_went_up_to(tmp_path):
         assert clips == [f"pattern/{seq:06d}" for seq in seqs]
 
 
+def test_a_database_that_is_locked_to_the_end_is_written_to_by_the_next_run(tmp_path, caplog):
+    database = tmp_path / "results.db"
+    assert run_two_clips(None, f"sqlite:{database}") == 0
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert run_two_clips(None, f"sqlite:{database}#grace_s=0.01") == 0
+    assert f"2 records stay in {database}.spool; the next run sends them" in caplog.text
+    other.close()
+    assert run_two_clips(None, f"sqlite:{database}") == 0
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("SELECT seq FROM predictions").fetchall() == [(n,) for n in range(6)]
+
+
 def test_standard_output_as_a_sink_leaves_the_terminal_to_it(capfd):
     assert run_two_clips(None, "-") == 0
     assert [json.loads(line)["seq"] for line in capfd.readouterr().out.splitlines()] == [0, 1]

@@ -1,6 +1,9 @@
-"""Predictions to write."""
+"""Predictions to write, and what was written of them."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 from pipeline.items import Alternative, ClassScore, Moment, Plan, Prediction, Pruning, Ran, Status
 
@@ -34,3 +37,9 @@ DOCUMENTED = Prediction(
 def numbered(seq: int) -> Prediction:
     """The documented prediction as the `seq`-th of its source."""
     return replace(DOCUMENTED, clip_id=f"abseiling/{seq:06d}", seq=seq, start_s=seq * 2.56)
+
+
+def rows(path: Path, what: str = "*") -> list[tuple]:
+    """Columns of all rows of a database of results."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"SELECT {what} FROM predictions ORDER BY clip_id").fetchall()

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pwdlib import PasswordHash
 
-from sinks.courier import Courier
 from sinks.mqtt import level
 from sinks.outage import Outage
 from sinks.record import to_record
@@ -26,7 +25,7 @@ from tests.sinks.server import off_the_loop, until
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     """Outages of tests are short."""
-    monkeypatch.setattr("sinks.spooled.Courier", partial(Courier, outage=Outage(0.005, 0.01)))
+    monkeypatch.setattr("sinks.courier.Outage", partial(Outage, 0.005, 0.01))
 
 
 def settings(port: int, spool, **options: object) -> MqttSettings:

@@ -13,7 +13,7 @@ from rich.console import Console
 from pipeline.errors import ConfigError, JanusError, SinkError
 from sinks.outage import Outage
 from sinks.record import to_line
-from sinks.registry import make_sink, parse_sink
+from sinks.registry import LOCAL_RETRY_S, make_sink, parse_sink
 from sinks.runner import Bounds
 from sinks.settings import (
     ConsoleSettings,
@@ -35,6 +35,11 @@ from tests.sinks.samples import numbered
         ("console", ConsoleSettings()),
         ("sqlite:results.db", SqliteSettings(path="results.db")),
         ("sqlite:/var/results.db", SqliteSettings(path="/var/results.db")),
+        ("sqlite:a#b.db", SqliteSettings(path="a#b.db")),
+        (
+            "sqlite:results.db#spool=a%20folder&spool_mb=64&grace_s=1",
+            SqliteSettings(path="results.db", spool="a folder", spool_mb=64, grace_s=1),
+        ),
         ("mqtt://host", MqttSettings(host="host", tls=False)),
         ("mqtt://host:1884/site/cams/", MqttSettings(host="host", port=1884, topic="site/cams")),
         (
@@ -68,6 +73,10 @@ def test_a_secret_may_be_named_instead_of_spelled(monkeypatch, tmp_path):
     [
         ("", "write a file, sqlite:FILE"),
         ("sqlite:", "write a file, sqlite:FILE"),
+        ("sqlite:#spool=dir", "write a file, sqlite:FILE"),
+        ("sqlite:a.db#spool=dir&x", "sink sqlite:a.db: write options such as #spool=FOLDER"),
+        ("sqlite:a.db#spool_mb=1", "sink sqlite:a.db: spool_mb: Input should be greater"),
+        ("sqlite:a.db#timeout_s=1", "sink sqlite:a.db: timeout_s: Extra"),
         ("kafka://host/topic", "sink kafka://...: unknown; write a file"),
         ("mqtt://", "host:"),
         ("mqtt://user:pa55#w0rd@host/t", "sink mqtt://...: write"),
@@ -87,7 +96,7 @@ def test_a_spelling_that_is_wrong_is_one_line_without_secrets(spec, said):
     assert "pa55" not in str(raised.value)
 
 
-@given(st.text(max_size=30), st.sampled_from(["mqtt://", "https://", "sqlite:", "", "x://"]))
+@given(st.text(max_size=30), st.sampled_from(["mqtt://", "https://", "sqlite:", "sqlite:a#b=", "", "x://"]))
 def test_any_spelling_is_settings_or_one_error(rest, start):
     with suppress(JanusError):
         assert parse_sink(start + rest).grace_s > 0
@@ -144,6 +153,13 @@ def test_a_database_is_a_sink(tmp_path):
     sink.write(numbered(0))
     sink.close()
     assert sink.statistics().written == 1
+    assert {each.name for each in tmp_path.iterdir()} == {"results.db", "results.db.spool"}
+
+
+def test_a_database_gets_its_settings_and_is_tried_again_as_often_as_a_file(tmp_path):
+    sink = make_sink(SqliteSettings(path="a.db", spool=tmp_path, spool_mb=16, grace_s=2))._sink
+    assert (sink._spool.folder, sink._spool._max_bytes) == (tmp_path, 16_000_000)
+    assert (sink._grace_s, sink._outage._longest_s) == (2, LOCAL_RETRY_S)
 
 
 @pytest.mark.parametrize("name", ["host", "url"])
@@ -160,12 +176,31 @@ def test_a_far_end_that_is_not_there_is_no_reason_not_to_start(tmp_path: Path, n
     assert sink.statistics().spooled == 1
 
 
-def test_a_far_end_whose_spool_has_no_room_gives_up_the_oldest_and_never_ends_the_run(tmp_path, monkeypatch):
+@pytest.fixture
+def no_room(monkeypatch):
     def full(self: Spool, line: bytes) -> None:
         raise SinkError("spool: records cannot be spooled (No space left on device)")
 
     monkeypatch.setattr(Spool, "append", full)
     monkeypatch.setattr("sinks.registry.Bounds", partial(Bounds, most_records=2))
+
+
+def test_a_database_whose_spool_has_no_room_ends_the_run_before_it_loses_a_record(tmp_path, no_room):
+    sink = make_sink(SqliteSettings(path=tmp_path / "results.db", grace_s=0))
+    sink._grace_s = 0.01
+    sink.open()
+    sink.write(numbered(0))
+    while sink.statistics().last_error is None:
+        pass
+    sink.write(numbered(1))
+    with pytest.raises(SinkError, match=r"left on device\); 2 records wait in memory and no more can"):
+        sink.write(numbered(2))
+    assert (sink.statistics().waiting, sink.statistics().given_up) == (2, 0)
+    with pytest.raises(SinkError, match=r"left on device\); 2 records were not written"):
+        sink.close()
+
+
+def test_a_far_end_whose_spool_has_no_room_gives_up_the_oldest_and_never_ends_the_run(tmp_path, no_room):
     sink = make_sink(WebhookSettings(url="http://127.0.0.1:9/", spool=tmp_path, grace_s=0))
     sink._grace_s = 0.01
     sink.open()

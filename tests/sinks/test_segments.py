@@ -11,6 +11,7 @@ from sinks.segments import (
     cut_tail,
     find_segments,
     keep_position,
+    last_seqs,
     parse,
     read_parcel,
     read_position,
@@ -39,6 +40,14 @@ def test_segments_are_found_oldest_first_and_measured(tmp_path: Path) -> None:
         (10, 2, 2 * len(LINES[0])),
         (100, 4, 4 * len(LINES[0])),
     ]
+
+
+def test_the_last_number_of_each_source_is_found_wherever_it_lies_and_whatever_lies_there(tmp_path: Path):
+    door = b'{"clip_id": "d", "source": "door", "seq": %d}\n'
+    segment(tmp_path, b"".join([*LINES, door % 9, LINES[1]]), 3)
+    odd = b'{"clip_id": 1, "source": [], "seq": 1}\n{"clip_id": 1, "source": "a", "seq": "x"}\nbroken\n'
+    segment(tmp_path, door % 7 + odd + door[:20], 4)
+    assert last_seqs(tmp_path) == {"abseiling": 3, "door": 9}
 
 
 @given(st.integers(0, len(LINES[0]) * 2))

@@ -110,7 +110,7 @@ def test_a_broker_is_at_the_usual_port_unless_told_otherwise(given, label):
     assert MqttSettings(host="broker", **given).label == label
 
 
-def test_a_spool_has_one_folder_for_each_far_end_unless_one_is_named(monkeypatch, tmp_path):
+def test_a_spool_has_one_folder_for_each_sink_unless_one_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     ends = [
         MqttSettings(host="a"),
@@ -124,6 +124,8 @@ def test_a_spool_has_one_folder_for_each_far_end_unless_one_is_named(monkeypatch
     assert {folder.parent for folder in folders} == {tmp_path / "janus" / "spool"}
     assert spool_folder(MqttSettings(host="a", user="u", password=SecretStr("x"))) == folders[0]
     assert spool_folder(MqttSettings(host="a", spool=tmp_path)) == tmp_path
+    assert spool_folder(SqliteSettings(path="runs/a.db")) == Path("runs/a.db.spool")
+    assert spool_folder(SqliteSettings(path="runs/a.db", spool=tmp_path)) == tmp_path
     monkeypatch.delenv("XDG_STATE_HOME")
     assert ".local/state/janus/spool/mqtt-" in str(spool_folder(ends[0]))
 

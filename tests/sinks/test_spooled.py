@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.clock import SystemClock
 from pipeline.errors import SinkError
-from sinks.outage import SinkStatistics
+from sinks.outage import Outage, SinkStatistics
 from sinks.spool import Spool
 from sinks.spooled import SpooledSink
 from tests.sinks.ends import FlakyRemote
@@ -68,6 +68,14 @@ def test_what_does_not_arrive_within_the_grace_is_said_and_sent_by_the_next_run(
     present = FlakyRemote()
     write(spooled(tmp_path, present), 3)
     assert present.seqs == [0, 1, 2, 3]
+
+
+def test_how_often_it_tries_again_is_for_who_makes_it_to_say(tmp_path):
+    absent, outage, clock = FlakyRemote(), Outage(), SystemClock()
+    absent.there = False
+    sink = SpooledSink(Spool(tmp_path, 1_000_000, clock), absent, clock, 0.05, outage)
+    write(sink, 0)
+    assert sink.statistics().failing_since == outage.since is not None
 
 
 def test_the_state_of_a_source_is_passed_on(tmp_path):

@@ -1,164 +1,158 @@
-import json
-import sqlite3
-from dataclasses import replace
+import logging
+import time
 from pathlib import Path
 
+import anyio
 import pytest
 
+from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError, SinkError
-from pipeline.items import Status
+from sinks.courier import Courier
+from sinks.database import Database
 from sinks.outage import Outage
-from sinks.record import to_record
-from sinks.runner import SinkRunner
-from sinks.sqlite import LAST, SqliteSink
-from tests.sinks.samples import DOCUMENTED, numbered
+from sinks.record import to_line
+from sinks.segments import Segment
+from sinks.spool import Spool
+from sinks.sqlite import SqliteRemote
+from tests.sinks.databases import LONG_S, locked, opened, run, seqs_in, sink_of
+from tests.sinks.samples import numbered
+from tests.sinks.server import until
+
+SOURCE = numbered(0).source
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """Locks are waited for only briefly, and a thread that does not end when it should hangs its test."""
+    monkeypatch.setattr("sinks.database.BUSY_S", 0.001)
+    monkeypatch.setattr("sinks.spooled.HANG_S", LONG_S)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "deep" / "results.db"
+    return tmp_path / "results.db"
 
 
-def write(path: Path, *predictions) -> None:
-    sink = SqliteSink(path)
-    sink.open()
-    for prediction in predictions:
-        sink.write(prediction)
-    sink.close()
-
-
-def rows(path: Path, what: str = "*") -> list[tuple]:
-    with sqlite3.connect(path) as connection:
-        return connection.execute(f"SELECT {what} FROM predictions ORDER BY clip_id").fetchall()
-
-
-def test_a_record_is_one_row_with_the_whole_of_it_as_json(path):
-    write(path, DOCUMENTED)
-    ((*columns, record),) = rows(path)
-    assert columns == [
-        "abseiling/000003",
-        "abseiling",
-        3,
-        "ok",
-        7.68,
-        10.2,
-        "abseiling",
-        0.91,
-        201.4,
-        "vit_tiny_patch16_224@1f2e3d4c",
+def test_a_run_that_ends_while_the_database_is_locked_says_what_stays_and_the_next_writes_it(path, caplog):
+    caplog.set_level(logging.WARNING)
+    with locked(path):
+        sink = run(path, 0, 1, 2, grace_s=0.05)
+        now = sink.statistics()
+        assert (now.written, now.spooled, now.given_up) == (0, 3, 0)
+        assert now.failing_since is not None
+        assert now.last_error == f"{path}: results cannot be written (database is locked)"
+    assert [said for said in caplog.messages if "stay" in said] == [
+        f"{path}: 3 records stay in {path.parent / 'spool'}; the next run sends them"
     ]
-    assert json.loads(record) == to_record(DOCUMENTED)
+    run(path, 3)
+    assert seqs_in(path) == [0, 1, 2, 3]
 
 
-def test_a_clip_without_an_answer_has_none_in_its_row(path):
-    write(path, replace(DOCUMENTED, status=Status.FAILED, classes=(), latency_ms={}))
-    assert rows(path, "status, class, confidence, latency_ms") == [("failed", None, None, None)]
+def test_a_run_starts_and_counts_on_while_the_database_is_locked(path):
+    run(path, 7)
+    with locked(path):
+        run(path, 8, 9, grace_s=0.01)
+        sink = opened(path, grace_s=0.01)
+        assert (sink.next_seq(SOURCE), sink.next_seq("door")) == (10, 0)
+        sink.close()
 
 
-def test_a_later_run_adds_to_it_and_a_later_record_of_a_clip_replaces_the_earlier(path):
-    write(path, numbered(0), numbered(1))
-    write(path, replace(numbered(1), status=Status.LATE), numbered(2))
-    assert rows(path, "seq, status") == [(0, "ok"), (1, "late"), (2, "ok")]
-
-
-def test_others_read_while_it_is_written_to(path):
-    sink = SqliteSink(path)
-    sink.open()
-    with sqlite3.connect(path) as reader:
-        assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        reader.execute("BEGIN")
-        reader.execute("SELECT * FROM predictions").fetchall()
+def test_what_was_locked_is_written_within_the_same_run_once_it_is_free(path):
+    with locked(path):
+        sink = opened(path)
         sink.write(numbered(0))
-    assert len(rows(path)) == 1
+        while sink.statistics().failing_since is None:
+            time.sleep(0.001)
+    while sink.statistics().spooled:
+        time.sleep(0.001)
+    now = sink.statistics()
+    assert (now.written, now.failing_since) == (1, None)
+    assert seqs_in(path) == [0]
     sink.close()
 
 
-@pytest.mark.parametrize("content", [b"dear diary\n" * 100, b"\0" * 4096])
-def test_a_file_that_is_no_database_is_left_alone(tmp_path, content):
-    path = tmp_path / "notes.txt"
-    path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"notes.txt: not a database of results"):
-        SqliteSink(path).open()
-    assert path.read_bytes() == content
-
-
-@pytest.mark.parametrize("statement", ["CREATE TABLE contacts (name TEXT)", "PRAGMA user_version = 9"])
-def test_a_database_of_something_else_is_left_alone(tmp_path, statement):
-    path = tmp_path / "contacts.db"
-    with sqlite3.connect(path) as connection:
-        connection.execute(statement)
-    before = path.read_bytes()
-    with pytest.raises(ConfigError, match="version 1; choose another file"):
-        SqliteSink(path).open()
-    assert path.read_bytes() == before
-
-
-def test_a_folder_in_the_way_is_one_clear_error(tmp_path):
-    with pytest.raises(SinkError, match="results cannot be written"):
-        SqliteSink(tmp_path).open()
-    (tmp_path / "file").touch()
-    with pytest.raises(SinkError, match="cannot be written"):
-        SqliteSink(tmp_path / "file" / "results.db").open()
-
-
-def test_writing_to_a_closed_sink_is_an_error(path):
-    sink = SqliteSink(path)
-    with pytest.raises(SinkError, match="before it was opened"):
-        sink.write(numbered(0))
-
-
-def test_a_database_that_somebody_locks_loses_nothing(path, monkeypatch):
-    monkeypatch.setattr("sinks.sqlite.BUSY_S", 0.001)
-    runner = SinkRunner("results.db", SqliteSink(path), outage=Outage(0.001, 0.001), grace_s=30)
-    runner.open()
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    for seq in range(5):
-        runner.write(numbered(seq))
-    while runner.statistics().last_error is None:
-        pass
-    assert "results.db: results cannot be written (database is locked)" in runner.statistics().last_error
-    assert runner.statistics().waiting == 5
-    other.execute("COMMIT")
-    other.close()
-    runner.close()
-    assert rows(path, "seq") == [(seq,) for seq in range(5)]
-
-
-def test_a_full_disk_loses_nothing_and_breaks_nothing(path):
-    sink = SqliteSink(path)
-    sink.open()
-    sink._connection.execute("PRAGMA max_page_count = 8")
-    written = 0
-    with pytest.raises(SinkError, match="database or disk is full"):
-        for written in range(100):
-            sink.write(numbered(written))
-    sink._connection.execute("PRAGMA max_page_count = 1000")
-    sink.write(numbered(written))
+def test_a_spool_beyond_its_bound_gives_up_the_oldest_and_counts_them(path):
+    num_bytes = len(to_line(numbered(0)))
+    with locked(path):
+        sink = opened(path, max_bytes=80 * num_bytes)
+        for seq in range(100):
+            sink.write(numbered(seq))
+        given_up = sink.statistics().given_up
+        assert given_up + sink.statistics().spooled == 100
     sink.close()
-    assert rows(path, "seq") == [(seq,) for seq in range(written + 1)]
+    assert 20 <= given_up <= 30
+    arrived = seqs_in(path)
+    assert arrived[given_up - 100 :] == list(range(given_up, 100))
+    assert len(arrived) <= 100 - given_up + 10  # a parcel under way may arrive although it was given up
 
 
-def test_a_database_tells_where_each_source_went_up_to_beyond_a_million_without_reading_all_of_it(path):
-    write(path, *map(numbered, (0, 999_999, 1_000_000)))
-    sink = SqliteSink(path)
-    with pytest.raises(SinkError, match="read before it was opened"):
-        sink.next_seq("abseiling")
-    sink.open()
-    assert (sink.next_seq("abseiling"), sink.next_seq("door")) == (1_000_001, 0)
-    (plan,) = sink._connection.execute(f"EXPLAIN QUERY PLAN {LAST}", ("abseiling",)).fetchall()
-    assert "USING COVERING INDEX" in plan[-1]
-    sink.close()
+def test_a_record_that_is_no_row_is_given_up_and_holds_no_other(path, caplog):
+    spool = Segment(1).path(path.parent / "spool")
+    spool.parent.mkdir()
+    lines = [to_line(numbered(seq)) for seq in range(5)]
+    spool.write_bytes(b"".join([*lines[:2], b'{"clip_id": "door/7", "seq": "x"}\n', *lines[2:]]))
+    sink = run(path, 5)
+    assert seqs_in(path) == list(range(6))
+    assert (sink.statistics().given_up, sink.statistics().written) == (1, 6)
+    assert "the record of door/7 is given up" in caplog.text
 
 
-def test_a_database_without_the_index_gets_it(path):
-    write(path, numbered(4))
-    with sqlite3.connect(path) as connection:
-        connection.execute("DROP INDEX predictions_of_source")
-    sink = SqliteSink(path)
-    sink.open()
-    assert sink.next_seq("abseiling") == 5
-    assert sink._connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'index'").fetchone() == (
-        1,
-    )
-    sink.close()
+def test_a_file_of_something_else_gets_no_spool_and_a_spool_in_use_lets_go_of_the_database(path):
+    path.write_text("dear diary\n" * 100)
+    with pytest.raises(ConfigError, match="not a database of results"):
+        opened(path)
+    assert [each.name for each in path.parent.iterdir()] == ["results.db"]
+    path.unlink()
+    first = opened(path)
+    second = sink_of(path)
+    with pytest.raises(SinkError, match="another run is using this spool; name another folder"):
+        second.open()
+    with pytest.raises(SinkError, match="closed"):
+        second.next_seq(SOURCE)
+    first.close()
+    opened(path).close()
+
+
+def test_two_runs_share_a_database_where_each_has_a_spool(path):
+    first, second = opened(path), opened(path, spool="other")
+    for seq in range(20):
+        (first, second)[seq % 2].write(numbered(seq))
+    first.close()
+    second.close()
+    assert seqs_in(path) == list(range(20))
+
+
+def test_a_long_way_to_the_end_is_broken_off_when_the_grace_is_over(path, monkeypatch):
+    with locked(path):
+        run(path, *range(400), grace_s=0.0)
+    write = Database.write
+    monkeypatch.setattr(Database, "write", lambda *what: (time.sleep(0.01), write(*what)))
+    monkeypatch.setattr(SqliteRemote, "most_records", 1)
+    sink = run(path, grace_s=0.05)
+    assert sink.statistics().spooled > 100
+
+
+async def test_a_database_that_became_something_else_is_an_outage(path):
+    run(path)
+    path.write_text("dear diary\n" * 100)
+    with pytest.raises(SinkError, match="not a database of results"):
+        async with SqliteRemote(path).session():
+            pass
+
+
+async def test_a_database_that_is_not_there_is_waited_for_and_not_made_anew(path):
+    clock = SystemClock()
+    spool = Spool(path.parent / "spool", 4_000_000, clock)
+    spool.open()
+    courier = Courier(spool, SqliteRemote(path), clock, Outage(0.001, 0.002))
+    async with anyio.create_task_group() as group:
+        group.start_soon(courier.run)
+        await until(lambda: courier.statistics().last_error is not None)
+        assert "unable to open database file" in courier.statistics().last_error
+        assert not path.exists()
+        Database(path).open()
+        await until(lambda: courier.statistics().failing_since is None)
+        spool.append(to_line(numbered(0)))
+        courier.finish()
+    assert seqs_in(path) == [0]
+    spool.close()

@@ -7,7 +7,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from pipeline.errors import SinkError
-from sinks.courier import Courier, RecordsRefused
+from sinks.courier import RecordsRefused
 from sinks.outage import Outage
 from sinks.record import to_line, to_record
 from sinks.registry import make_sink
@@ -23,7 +23,7 @@ RECORDS = [parse(to_line(numbered(seq))) for seq in range(3)]
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     """Outages of tests are short."""
-    monkeypatch.setattr("sinks.spooled.Courier", partial(Courier, outage=Outage(0.005, 0.01)))
+    monkeypatch.setattr("sinks.courier.Outage", partial(Outage, 0.005, 0.01))
 
 
 def hook_at(port: int, **options: object) -> WebhookSettings:
