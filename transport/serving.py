@@ -82,6 +82,7 @@ class _Doorman:
             raise refusal
         socket: web.WebSocketResponse[bool] = web.WebSocketResponse(
             compress=False,
+            autoping=False,
             heartbeat=self._heartbeat_s,
             max_msg_size=self._max_message_bytes + 1,
             timeout=CLOSE_S,

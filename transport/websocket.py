@@ -1,13 +1,14 @@
 """Links over websockets: `dial` on the device; transport/serving.py has the cloud's end."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from re import search
 from types import SimpleNamespace
 from typing import TypeAlias
 
 import aiohttp
 import anyio
+import anyio.lowlevel
 from aiohttp import WSCloseCode, WSMsgType, web
 from yarl import URL
 
@@ -49,18 +50,23 @@ class WebSocketConnection:
             self._on_welcome()
 
     async def send(self, data: bytes) -> None:
-        try:
+        with self._losses():
             await self._socket.send_bytes(data)
-        except (ConnectionError, aiohttp.ClientError, RuntimeError) as error:
-            raise LinkLost(f"{self.peer}: {error or 'the connection is closed'}") from None
 
     async def receive(self) -> bytes:
-        message = await self._socket.receive()
-        if message.type is WSMsgType.BINARY:
-            return bytes(message.data)
-        if message.type is WSMsgType.TEXT:
-            raise ProtocolError(f"{self.peer}: sent text where a binary message belongs")
-        raise self._ended(message.type, message.data)
+        while True:
+            # What has come already is read without a pause: others want their turn between two messages.
+            await anyio.lowlevel.checkpoint()
+            with self._losses():
+                message = await self._socket.receive()
+                if message.type is WSMsgType.PING:
+                    await self._socket.pong(message.data)
+            if message.type is WSMsgType.BINARY:
+                return bytes(message.data)
+            if message.type is WSMsgType.TEXT:
+                raise ProtocolError(f"{self.peer}: sent text where a binary message belongs")
+            if message.type not in (WSMsgType.PING, WSMsgType.PONG):
+                raise self._ended(message.type, message.data)
 
     async def close(self) -> None:
         with anyio.move_on_after(CLOSE_S, shield=True), suppress(ConnectionError, aiohttp.ClientError):
@@ -68,6 +74,14 @@ class WebSocketConnection:
         if self._session is not None:
             with anyio.CancelScope(shield=True):
                 await self._session.close()
+
+    @contextmanager
+    def _losses(self) -> Iterator[None]:
+        """What aiohttp raises where the other end has gone."""
+        try:
+            yield
+        except (ConnectionError, aiohttp.ClientError, RuntimeError) as error:
+            raise LinkLost(f"{self.peer}: {error or 'the connection is closed'}") from None
 
     def _ended(self, kind: WSMsgType, data: object) -> LinkLost | ProtocolError:
         if isinstance(data, aiohttp.WebSocketError) and data.code == WSCloseCode.MESSAGE_TOO_BIG:
@@ -119,6 +133,7 @@ async def dial(
                 headers=None if credentials.token is None else authorization(credentials.token),
                 ssl=credentials.tls or True,
                 compress=0,
+                autoping=False,
                 heartbeat=heartbeat_s,
                 # aiohttp refuses a message of exactly this size.
                 max_msg_size=limit_bytes + 1,

@@ -8,6 +8,7 @@ from functools import partial
 
 import aiohttp
 import anyio
+import anyio.lowlevel
 import pytest
 from aiohttp import web
 
@@ -165,6 +166,74 @@ async def test_closing_wakes_who_receives() -> None:
             group.start_soon(receive)
             await anyio.wait_all_tasks_blocked()
             await connection.close()
+
+
+async def handshaken(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A websocket without a library on this end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", address.port)
+    writer.write(
+        b"GET /janus HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
+
+
+async def test_who_pings_and_is_gone_before_the_answer_is_a_lost_link() -> None:
+    lost = anyio.Event()
+
+    async def receive(connection: Connection) -> None:
+        connection.welcome()
+        await anyio.sleep(0.05)  # pings are read after their sender has gone
+        with pytest.raises(LinkLost):
+            await connection.receive()
+        lost.set()
+
+    async with listening(receive) as address:
+        _, writer = await handshaken(address)
+        writer.write(b"\x89\x80\0\0\0\0" * 100)
+        await writer.drain()
+        writer.transport.abort()
+        with anyio.fail_after(5):
+            await lost.wait()
+
+
+async def test_a_ping_is_answered_between_messages() -> None:
+    async with listening(echo) as address:
+        reader, writer = await handshaken(address)
+        writer.write(b"\x89\x82\0\0\0\0hi" + b"\x8a\x80\0\0\0\0" + b"\x82\x81\0\0\0\0x")
+        with anyio.fail_after(5):
+            assert await reader.readexactly(7) == b"\x8a\x02hi\x82\x01x"
+        writer.close()
+
+
+@pytest.mark.parametrize("frame", [b"\x82\x81\0\0\0\0x", b"\x89\x80\0\0\0\0"], ids=["message", "ping"])
+async def test_between_two_messages_that_have_come_already_others_have_their_turn(frame: bytes) -> None:
+    turns = []
+
+    async def read(connection: Connection) -> None:
+        connection.welcome()
+        await anyio.sleep(0.05)  # all have come by then
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(take_turns)
+            while await connection.receive() != b"end":
+                turns.append("message")
+            tasks.cancel_scope.cancel()
+        done.set()
+
+    async def take_turns() -> None:
+        while True:
+            turns.append("other")
+            await anyio.lowlevel.checkpoint()
+
+    done = anyio.Event()
+    async with listening(read) as address:
+        _, writer = await handshaken(address)
+        writer.write(200 * frame + b"\x82\x83\0\0\0\0end")
+        with anyio.fail_after(5):
+            await done.wait()
+        writer.close()
+    assert turns.count("other") >= 200
 
 
 async def test_text_is_no_message() -> None:
