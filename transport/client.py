@@ -1,5 +1,6 @@
 """The device's end: clips go out in order, answers come back, and a lost link is mended."""
 
+import logging
 import math
 import random
 from collections.abc import AsyncIterator
@@ -36,9 +37,12 @@ from transport.outbox import Outbox
 from transport.probes import Probes
 from transport.watch import LinkWatch, NoWatch
 
+log = logging.getLogger(__name__)
+
 PATIENCE_S = 30.0
 CONNECT_S = 5.0
 ANSWER_S = 300.0
+SAY_EVERY_S = 60.0
 PROVEN_S = 30.0  # a link that held so long was a good one, whatever it carried
 GOODBYE_S = 10.0
 MOST_IN_FLIGHT = 1024
@@ -77,7 +81,7 @@ class CloudClient:
         self._welcome: Welcome | None = None
         self._failure: JanusError | None = None
         self._goodbye: str | None = None
-        self._news_at = -math.inf
+        self._news_at = self._said_at = -math.inf
         self._emit, self._events = anyio.create_memory_object_stream[Event](EVENT_CAPACITY)
 
     def __enter__(self) -> Self:
@@ -189,6 +193,7 @@ class CloudClient:
                 return await self._open_once()
             except LinkLost as lost:
                 error = lost
+                self._say_that_nobody_is_there(lost)
             except (HandshakeRefused, ProtocolError) as broken:
                 error = self._lost_by(broken)
 
@@ -230,6 +235,13 @@ class CloudClient:
         if self._link is not None:
             with suppress(LinkLost), anyio.move_on_after(1):
                 await self._link.connection.send(encode(Bye(reason="done")))
+
+    def _say_that_nobody_is_there(self, lost: LinkLost) -> None:
+        """Once a minute, of a far end that nobody has been told was ever reached."""
+        now = self._clock.now()
+        if self._backoff.patience_s == math.inf and not self.known and now - self._said_at >= SAY_EVERY_S:
+            self._said_at = now
+            log.warning("%s; going on without it, and trying again", lost)
 
     @property
     def _window(self) -> int:

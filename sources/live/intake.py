@@ -9,9 +9,11 @@ from sources.live.rate import MOST, RateLimit, RateMeter
 from sources.live.reader import LivePicture
 from sources.live.states import SourceStates
 from sources.live.timeline import LiveTimeline
-from sources.live.watchdog import FrozenPicture
+from sources.live.watchdog import FrozenPicture, OldPictures
 
 FROZEN_S = 30.0
+# Older than that when they arrive, for so long, are pictures of a slow clock, or of a slow camera.
+OLD_S, OLD_FOR_S = 0.5, 5.0
 # More than this many times its own rate, for more than a moment, is a camera that runs away.
 TOO_FAST = 2.0
 JUMPED = "the camera's clock jumped"
@@ -45,6 +47,7 @@ class Intake:
         self._limit = RateLimit(MOST)
         self._frozen = FrozenPicture(frozen_s)
         self._frozen_s = frozen_s
+        self._old = OldPictures(OLD_S, OLD_FOR_S)
         self._index = 0
         self._doubted = False
         self._held: list[SceneFrame] = []
@@ -61,6 +64,12 @@ class Intake:
         if picture.doubtful and not self._doubted:
             self._doubted = True
             self._states.warn(now, "the camera's clock is not ours, so frames count from their arrival")
+        age_s = now - picture.captured_at
+        if self._old.add(age_s, now):
+            self._states.warn(
+                now,
+                f"its pictures are {age_s:.1f} s old when they arrive, by its clock; latency counts from it",
+            )
         if not self._admit(now):
             return []
         pixels = to_square(picture.picture, self._geometry)
@@ -74,6 +83,7 @@ class Intake:
         """The next picture is the first of a connection."""
         self._timeline.connected()
         self._doubted = False
+        self._old = OldPictures(OLD_S, OLD_FOR_S)
 
     def broke_off(self, reason: str) -> None:
         """What comes next is another scene."""

@@ -26,6 +26,9 @@ JOIN_S = 2.0
 # A pause in what is seen, in seconds and in frames of a slow camera, after which a new scene begins.
 GAP_S = 0.5
 GAP_FRAMES = 5
+# After so long without a frame nobody waits for one to see the pause: a network that only holds frames
+# up, and then brings all of them, is quicker.
+QUIET_S = 2.0
 
 Connect = Callable[[], Iterator[LivePicture]]
 
@@ -88,26 +91,28 @@ class LiveSource:
 
     def _take_all(self) -> Iterator[Frame | SourceBreak]:
         last: SceneFrame | None = None
+        taken_at = self._clock.now()
         while not self._stop.is_set() and not self._mailbox.drained:
             item = self._mailbox.get(LOOK_S)
             self.status()
-            reason = self._break_between(last, item)
+            reason = self._break_between(last, item, self._clock.now() - taken_at)
             if last is not None and reason is not None:
                 yield SourceBreak(self.name, reason)
                 last = None
             if item is not None:
+                taken_at = self._clock.now()
                 yield item.frame
                 last = item
         if last is not None and self._stop.is_set():
             yield SourceBreak(self.name, "closed", closed=True)
 
-    def _break_between(self, last: SceneFrame | None, item: SceneFrame | None) -> str | None:
+    def _break_between(self, last: SceneFrame | None, item: SceneFrame | None, quiet_s: float) -> str | None:
         if last is None:
             return None
         if last.scene != (self._intake.scene if item is None else item.scene):
             return self._intake.reason
-        pause_s = item.frame.pts_s - last.frame.pts_s if item is not None else 0.0
-        long = pause_s > max(GAP_S, GAP_FRAMES / (self.rate or 1.0))
+        pause_s, most_s = (quiet_s, QUIET_S) if item is None else (item.frame.pts_s - last.frame.pts_s, GAP_S)
+        long = pause_s > max(most_s, GAP_FRAMES / (self.rate or 1.0))
         return f"no frame for {pause_s:.1f} s" if long else None
 
     def _read_on(self) -> None:

@@ -1,4 +1,4 @@
-"""Watching what comes: an encoder that hangs sends the same picture for ever."""
+"""Watching what comes: a hung encoder sends one picture for ever, a slow clock makes all of them old."""
 
 import numpy as np
 
@@ -19,6 +19,27 @@ class FrozenPicture:
         if self._picture is None or not np.array_equal(self._picture, pixels):
             self._picture, self._since, self._told = pixels, now, False
             return False
+        if self._told or now - self._since < self._after_s:
+            return False
+        self._told = True
+        return True
+
+
+class OldPictures:
+    """Tells when all pictures have been over `most_s` old as they arrived, for `after_s`; times in s."""
+
+    def __init__(self, most_s: float, after_s: float) -> None:
+        self._most_s = most_s
+        self._after_s = after_s
+        self._since: float | None = None
+        self._told = False
+
+    def add(self, age_s: float, now: float) -> bool:
+        """True at the first such time, and never again."""
+        if age_s <= self._most_s:
+            self._since = None
+            return False
+        self._since = now if self._since is None else self._since
         if self._told or now - self._since < self._after_s:
             return False
         self._told = True

@@ -15,7 +15,9 @@ from transport.server import open_session
 LIVE = {"at_once": False, "patience_s": math.inf}
 
 
-async def test_it_looks_for_its_cloud_in_the_background_for_as_long_as_it_takes() -> None:
+async def test_it_looks_for_its_cloud_in_the_background_for_as_long_as_it_takes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     clock = TurnedClock()
     async with anyio.create_task_group() as group:
         cloud = EchoCloud(group, up=False)
@@ -23,6 +25,8 @@ async def test_it_looks_for_its_cloud_in_the_background_for_as_long_as_it_takes(
             while clock.now() < 3600:
                 await anyio.lowlevel.checkpoint()
             assert not client.known and not client.connected
+            assert 55 <= len(caplog.messages) <= 61
+            assert "; going on without it, and trying again" in caplog.messages[0]
             with pytest.raises(LinkLost, match="not welcomed"):
                 await client.submit(packet())
             cloud.up = True

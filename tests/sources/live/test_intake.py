@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import av
 import numpy as np
 import pytest
@@ -106,3 +108,12 @@ def test_a_camera_with_a_wrong_clock_is_told_of_once_a_connection():
         pictures = [live(n, n / 25, 100 + connection + n / 25, doubtful=True) for n in range(10)]
         take(taking, pictures)
     assert states.status(102.0).warnings == 2
+
+
+def test_a_camera_whose_pictures_are_old_when_they_arrive_is_told_of_once_a_connection():
+    taking, states = intake()
+    for begun_at in (100.0, 200.0):
+        taking.connected()
+        pictures = [live(n, n / 25, begun_at + n / 25) for n in range(200)]
+        take(taking, [replace(each, captured_at=each.arrived_at - 0.8) for each in pictures])
+    assert states.status(300.0).warnings == 2

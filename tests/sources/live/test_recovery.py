@@ -60,7 +60,7 @@ def test_a_camera_that_freezes_is_stalled_then_lost_and_comes_back(transport):
     with gst_camera() as camera:
         watched = Watched(f"{camera.url()}?transport={transport}", soon())
         reading = Reading(watched)
-        watched.wait_for(State.RUNNING)
+        reading.wait_for_frames(1)
         camera.signal(signal.SIGSTOP)
         watched.wait_for(State.STALLED)
         watched.wait_for(State.RECONNECTING)

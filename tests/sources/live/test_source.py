@@ -109,6 +109,28 @@ def test_a_break_is_told_when_it_happens_not_with_the_next_frame():
     assert isinstance(next(frames), Frame)
 
 
+@pytest.mark.parametrize(("quiet_s", "kinds"), [(2.5, ["break", "frame"]), (1.5, ["frame"])])
+def test_a_long_silence_is_a_break_before_it_ends_and_a_short_one_is_none(quiet_s, kinds):
+    taken, came = threading.Event(), threading.Event()
+
+    def silence():
+        assert taken.wait(30)
+        script.clock.advance(quiet_s)
+        came.wait(1)
+
+    script = Script([*steady(10), silence, steady(11)[-1]])
+    frames = script.source.frames()
+    assert shape([next(frames) for _ in range(10)]) == ["frame"] * 10
+    taken.set()
+    rest = []
+    for item in frames:
+        rest.append(item)
+        came.set()
+    assert shape(rest) == kinds
+    if kinds[0] == "break":
+        assert rest[0] == SourceBreak("cam", "no frame for 2.5 s")
+
+
 def test_a_reader_that_is_slow_never_holds_up_the_camera_and_gets_the_newest():
     taken, read_all = threading.Event(), threading.Event()
     script = Script([*steady(9), lambda: taken.wait(30), *steady(300, 1.0), read_all.set])

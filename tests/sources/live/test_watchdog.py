@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.live.watchdog import FrozenPicture
+from sources.live.watchdog import FrozenPicture, OldPictures
 
 
 def picture(shade):
@@ -26,3 +26,11 @@ def test_one_changed_point_is_another_picture():
     assert not watch.add(changed, 4.0)
     assert not watch.add(changed, 8.0)
     assert watch.add(changed, 9.0)
+
+
+@given(st.lists(st.booleans(), max_size=40))
+def test_it_tells_of_old_pictures_once_after_none_was_young_for_long_enough(old):
+    watch = OldPictures(0.5, 5.0)
+    told = [watch.add(0.6 if each else 0.5, float(now)) for now, each in enumerate(old)]
+    first = next((now for now in range(5, len(old)) if all(old[now - 5 : now + 1])), None)
+    assert [now for now, each in enumerate(told) if each] == ([] if first is None else [first])
