@@ -121,6 +121,14 @@ def test_a_second_run_counts_on_where_any_of_its_sinks_went_up_to(tmp_path):
         assert clips == [f"pattern/{seq:06d}" for seq in seqs]
 
 
+def test_a_run_with_only_a_far_end_counts_on_where_the_last_one_went_up_to(tmp_path, unused_tcp_port):
+    far = f"http://127.0.0.1:{unused_tcp_port}/hook#grace_s=0.01&spool={tmp_path / 'spool'}"
+    for _ in range(2):
+        assert run_two_clips(None, far) == 0
+    lines = (tmp_path / "spool" / f"{1:016d}.ndjson").read_text().splitlines()
+    assert [json.loads(line)["clip_id"] for line in lines] == [f"pattern/{seq:06d}" for seq in range(4)]
+
+
 def test_a_database_that_is_locked_to_the_end_is_written_to_by_the_next_run(tmp_path, caplog):
     database = tmp_path / "results.db"
     assert run_two_clips(None, f"sqlite:{database}") == 0
