@@ -147,8 +147,8 @@ def test_a_database_that_was_moved_or_replaced_takes_nothing_more_until_it_is_op
     with pytest.raises(SinkError, match=r"results.db: the database was moved or removed$"):
         database.write([spooled(numbered(1))])
     database.close()
-    assert rows(moved, "seq") == [(0,)]
     moved.replace(path)
+    assert rows(path, "seq") == [(0,)]
     write(path, numbered(1))
     assert rows(path, "seq") == [(0,), (1,)]
 
