@@ -148,8 +148,18 @@ def test_standard_output_as_a_sink_leaves_the_terminal_to_it(capfd):
 
 
 def test_one_sink_named_twice_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="named twice"):
-        run_two_clips(tmp_path / "out.jsonl", str(tmp_path / "out.jsonl"))
+    file = tmp_path / "out.jsonl"
+    with pytest.raises(ConfigError, match=f"^sinks {file} and .*: both write to {file}; drop one"):
+        run_two_clips(file, str(file))
+    assert not file.exists()
+
+
+def test_two_far_ends_with_one_spool_are_refused_before_anything_starts(tmp_path):
+    hooks = [f"http://127.0.0.1:1/hidden#batch={batch}&spool={tmp_path / 'spool'}" for batch in (1, 2)]
+    with pytest.raises(ConfigError, match=r"both use the spool .*; give one another folder") as refused:
+        run_two_clips(None, *hooks)
+    assert "hidden" not in str(refused.value)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
