@@ -17,6 +17,7 @@ from pipeline.energy.meter import EnergyMeter, machine_meter
 from pipeline.errors import ConfigError
 from pipeline.items import Status
 from pipeline.ledger import Ledger
+from sinks.apart import label, require_apart
 from sinks.jsonl import STDOUT
 from sinks.registry import make_sink, parse_sink
 from sinks.runner import SinkRunner
@@ -63,8 +64,7 @@ def _sinks(request: DeviceRequest) -> list[SinkRunner]:
     output = () if request.output is None else (str(request.output),)
     named = (*output, *request.sinks)
     chosen = [parse_sink(each) if isinstance(each, str) else each for each in named]
-    if len(set(chosen)) < len(chosen):
-        raise ConfigError("--output and --sink: the same sink is named twice")
+    require_apart((label(each), each) for each in chosen)
     to_stdout = any(isinstance(each, JsonlSettings) and str(each.path) == STDOUT for each in chosen)
     if not to_stdout and ConsoleSettings() not in chosen:
         chosen.insert(0, ConsoleSettings())

@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError, JanusError
 from pipeline.redact import redacted
 from scheduling.policies import JANUS_PLUS
 from scheduling.pruning import parse_pruning
-from sinks.settings import AnySink, JsonlSettings, SqliteSettings
+from sinks.apart import require_apart
 from sources.live.url import WEBCAM
 from sources.registry import PATTERN, Wanted
 from transport.codecs import get_codec
@@ -140,7 +140,7 @@ def _files_of_peers(settings: DeviceSettings) -> Iterator[tuple[str, Path]]:
 
 def _files_of_run(settings: DeviceSettings) -> Iterator[tuple[str, Path]]:
     if isinstance(settings, DeviceFile):
-        _require_apart(settings.sinks)
+        require_apart(settings.sinks.items())
         yield from _files_of_sources(settings.wanted)
     if isinstance(settings, ReplayFile):
         yield from ((f"videos.{number}", path) for number, path in enumerate(settings.videos))
@@ -205,16 +205,6 @@ def _files_of_sources(sources: Iterable[Wanted]) -> Iterator[tuple[str, Path]]:
             yield key, Path(address.url)
         elif address is None and not source.where.startswith(PATTERN):
             yield key, Path(source.where)
-
-
-def _require_apart(sinks: dict[str, AnySink]) -> None:
-    """No two sinks write to one place."""
-    seen: dict[object, str] = {}
-    for name, settings in sinks.items():
-        place = settings.path if isinstance(settings, JsonlSettings | SqliteSettings) else settings
-        if place in seen:
-            raise ConfigError(f"sinks.{name}: is the same as sinks.{seen[place]}; drop one")
-        seen[place] = name
 
 
 def _missing(files: Iterable[tuple[str, Path]]) -> list[str]:

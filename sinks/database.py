@@ -1,5 +1,6 @@
 """The database of results: one table, one row a clip."""
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
@@ -50,6 +51,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._file: os.stat_result | None = None
 
     def open(self, *, make: bool = True) -> None:
         """Open the database, or make one where that is wished; SinkError where that cannot be now,
@@ -61,6 +63,7 @@ class Database:
             self._connection = sqlite3.connect(
                 address, timeout=BUSY_S, isolation_level=None, check_same_thread=False, uri=True
             )
+            self._file = self._path.stat()
             self._prepare(self._connection)
         except (OSError, sqlite3.OperationalError) as error:
             self.close()
@@ -83,9 +86,11 @@ class Database:
 
     def write(self, records: Sequence[Spooled]) -> None:
         """Write all of them or none: RecordsRefused where the database will never take one of them,
-        SinkError where it does not now. Blocks for at most `BUSY_S` while somebody else writes."""
+        SinkError where it does not now, or is no longer at its path. Blocks for at most `BUSY_S` while
+        somebody else writes."""
         if self._connection is None:
             raise SinkError(f"{self._path}: written to before it was opened, or after it was closed")
+        self._require_unmoved()
         try:
             rows = [row(record) for record in records]
             with self._connection:
@@ -95,6 +100,7 @@ class Database:
             raise RecordsRefused(f"{self._path}: not a row of results ({error})") from error
         except sqlite3.Error as error:
             raise self._failed(error) from error
+        self._require_unmoved()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -116,6 +122,12 @@ class Database:
             connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute("COMMIT")
         connection.execute(INDEX)
+
+    def _require_unmoved(self) -> None:
+        with suppress(OSError):
+            if self._file is not None and os.path.samestat(self._file, self._path.stat()):
+                return
+        raise SinkError(f"{self._path}: the database was moved or removed")
 
     def _failed(self, error: Exception) -> SinkError:
         why = error.strerror if isinstance(error, OSError) else str(error)

@@ -5,12 +5,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from sinks.resume import MAX_LINE_BYTES
 
 SUFFIX = ".ndjson"
 POSITION = "position"
+MOST_SEQ = 1 << 53
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -91,6 +92,11 @@ def records_before(path: Path, offset: int) -> int | None:
     return records if line.endswith(b"\n") else None
 
 
+def is_seq(value: object) -> TypeGuard[int]:
+    """Whether this can be the number of a clip."""
+    return type(value) is int and 0 <= value < MOST_SEQ
+
+
 def last_seqs(folder: Path) -> dict[str, int]:
     """The highest number of each source among the records in `folder`, taken or not."""
     last: dict[str, int] = {}
@@ -98,7 +104,7 @@ def last_seqs(folder: Path) -> dict[str, int]:
         for line in lines_from(segment.path(folder), 0, segment.num_bytes):
             fields = record.fields if (record := parse(line)) else {}
             source, seq = fields.get("source"), fields.get("seq")
-            if isinstance(source, str) and isinstance(seq, int):
+            if isinstance(source, str) and is_seq(seq):
                 last[source] = max(seq, last.get(source, seq))
     return last
 

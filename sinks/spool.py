@@ -2,6 +2,7 @@
 
 import os
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -32,12 +33,14 @@ class Spool:
     (fdatasync) at most once in `sync_s`, when a segment is full and when the spool is closed, so a power
     cut may lose what came later. What is not acknowledged is read again after a restart. When full,
     the oldest eighth is given up. Any thread may call; all but `open()` block only for the disk.
+    `before_removal` is called before records leave the disk; its OSError keeps them there for the next start.
     """
 
     def __init__(self, folder: Path, max_bytes: int, clock: Clock, sync_s: float = 1.0) -> None:
         self.folder = folder
         self.given_up = 0
         self.cut_bytes = 0
+        self.before_removal: Callable[[], None] = lambda: None
         self._max_bytes = max_bytes
         self._segment_bytes = max_bytes // SEGMENTS
         self._clock = clock
@@ -127,7 +130,7 @@ class Spool:
         position = read_position(self.folder)
         for segment in find_segments(self.folder):
             if segment.number < position.segment:
-                segment.path(self.folder).unlink()
+                self._remove(segment)
             else:
                 self._segments.append(segment)
         if self._segments:
@@ -217,13 +220,16 @@ class Spool:
     def _drop_oldest(self) -> None:
         oldest = self._segments.popleft()
         self._position, self._taken = Position(self._segments[0].number, 0), 0
-        with suppress(OSError):  # the next start removes it
-            oldest.path(self.folder).unlink()
+        self._remove(oldest)
 
     def _remove_if_empty(self) -> None:
         if len(self._segments) == 1 and self._position.offset >= self._segments[0].num_bytes:
-            with suppress(OSError):
-                self._segments[0].path(self.folder).unlink()
+            self._remove(self._segments[0])
+
+    def _remove(self, segment: Segment) -> None:
+        with suppress(OSError):  # the next start removes it
+            self.before_removal()
+            segment.path(self.folder).unlink()
 
     def _keep_position(self) -> None:
         with suppress(OSError):  # a stale position only means that some records are sent twice

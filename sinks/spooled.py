@@ -10,8 +10,10 @@ from threading import Event, Thread
 import anyio
 
 from pipeline.clock import Clock
+from pipeline.errors import SinkError
 from pipeline.items import Prediction
 from sinks.courier import Courier, Remote, first_of
+from sinks.numbers import Numbers
 from sinks.outage import Outage, SinkStatistics
 from sinks.record import to_line
 from sinks.spool import Spool
@@ -24,7 +26,8 @@ HANG_S = 10.0
 class SpooledSink:
     """`write()` returns once the record is in `spool`; a thread with its own event loop sends it on.
 
-    `close()` sends what waits for at most `grace_s`; the rest stays in the spool for the next run.
+    `close()` sends what waits for at most `grace_s`; the rest stays in the spool for the next run. The last
+    number of each source stays there, too, so that no number comes twice.
     """
 
     def __init__(
@@ -36,6 +39,8 @@ class SpooledSink:
         outage: Outage | None = None,
     ) -> None:
         self._spool = spool
+        self._numbers = Numbers(spool.folder)
+        spool.before_removal = self._numbers.keep
         self._remote = remote
         self._clock = clock
         self._grace_s = grace_s
@@ -53,9 +58,14 @@ class SpooledSink:
 
     def write(self, prediction: Prediction) -> None:
         """Keep one record until it has arrived; SinkError when the disk refuses."""
+        self._numbers.note(prediction.source, prediction.seq)
         self._spool.append(to_line(prediction))
         if self._courier is not None:
             self._on_loop(self._courier.wake)
+
+    def next_seq(self, source: str) -> int:
+        """The number after the last clip of a source that this or an earlier run put into the spool."""
+        return self._numbers.next_seq(source)
 
     def tell(self, source: str, state: str) -> None:
         """Publish the state of a source as soon as there is a connection; only the latest counts."""
@@ -83,6 +93,11 @@ class SpooledSink:
 
     def _open_spool(self) -> None:
         self._spool.open()
+        try:
+            self._numbers.load()
+        except OSError as error:
+            self._spool.close()
+            raise SinkError(f"{self._spool.folder}: cannot be used ({error.strerror})") from error
         if self._spool.cut_bytes:
             log.warning("%s: cut %d bytes of a torn end", self._spool.folder, self._spool.cut_bytes)
 

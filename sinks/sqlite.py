@@ -10,7 +10,7 @@ from pipeline.clock import Clock
 from pipeline.errors import ConfigError, JanusError, SinkError
 from sinks.database import Database
 from sinks.outage import Outage
-from sinks.segments import Spooled, last_seqs
+from sinks.segments import Spooled
 from sinks.spool import Spool
 from sinks.spooled import SpooledSink
 
@@ -64,7 +64,7 @@ class SqliteSink(SpooledSink):
     """Records in a database, in `spool` while it cannot be written to.
 
     `open()` makes the database and raises ConfigError for a file that is something else; `next_seq()`
-    counts what waits in the spool, too.
+    counts the database's clips, too.
     """
 
     def __init__(
@@ -72,33 +72,25 @@ class SqliteSink(SpooledSink):
     ) -> None:
         super().__init__(spool, SqliteRemote(path), clock, grace_s, outage)
         self._database = Database(path)
-        self._last: dict[str, int] = {}
 
     def open(self) -> None:
-        """Open the database and the spool, see what an earlier run left in it, and start to write."""
+        """Open the database and the spool, and start to write."""
         try:
             self._database.open()
             self._open_spool()
-            self._last = self._waiting_seqs()
         except JanusError:
             self._let_go()
             raise
         self._start()
 
     def next_seq(self, source: str) -> int:
-        """The number after a source's last clip in the database or the spool; before any write."""
-        return max(self._database.next_seq(source), self._last.get(source, -1) + 1)
+        """The number after a source's last clip in the database, or that ever was in the spool."""
+        return max(self._database.next_seq(source), super().next_seq(source))
 
     def close(self) -> None:
         """Write what waits while the grace lasts, and say what stays."""
         super().close()
         self._let_go()
-
-    def _waiting_seqs(self) -> dict[str, int]:
-        try:
-            return last_seqs(self._spool.folder)
-        except OSError as error:
-            raise SinkError(f"{self._spool.folder}: cannot be used ({error.strerror})") from error
 
     def _let_go(self) -> None:
         self._spool.close()

@@ -110,7 +110,15 @@ def test_what_is_printed_would_do_again(written, tmp_path, capsys):
                 "plan": HERE,
                 "sinks": {"a": "x.jsonl", "b": {"type": "jsonl", "path": "x.jsonl"}},
             },
-            "sinks.b: is the same as sinks.a; drop one",
+            "sinks a and b: both write to x.jsonl; drop one or name another file",
+        ),
+        (
+            {
+                "sources": PATTERN,
+                "plan": HERE,
+                "sinks": {"a": "https://h/x#spool=s", "b": "https://h/x#batch=9&spool=x/../s"},
+            },
+            "sinks a and b: both use the spool x/../s; give one another folder with spool",
         ),
         ({"host": "0.0.0.0"}, "anybody who reaches 0.0.0.0 could use this server: add token_file: FILE"),
         ({"model": {"device": "quantum"}}, "model.device: device 'quantum' is unknown; choose cpu"),

@@ -121,6 +121,14 @@ def test_a_second_run_counts_on_where_any_of_its_sinks_went_up_to(tmp_path):
         assert clips == [f"pattern/{seq:06d}" for seq in seqs]
 
 
+def test_a_run_with_only_a_far_end_counts_on_where_the_last_one_went_up_to(tmp_path, unused_tcp_port):
+    far = f"http://127.0.0.1:{unused_tcp_port}/hook#grace_s=0.01&spool={tmp_path / 'spool'}"
+    for _ in range(2):
+        assert run_two_clips(None, far) == 0
+    lines = (tmp_path / "spool" / f"{1:016d}.ndjson").read_text().splitlines()
+    assert [json.loads(line)["clip_id"] for line in lines] == [f"pattern/{seq:06d}" for seq in range(4)]
+
+
 def test_a_database_that_is_locked_to_the_end_is_written_to_by_the_next_run(tmp_path, caplog):
     database = tmp_path / "results.db"
     assert run_two_clips(None, f"sqlite:{database}") == 0
@@ -140,8 +148,18 @@ def test_standard_output_as_a_sink_leaves_the_terminal_to_it(capfd):
 
 
 def test_one_sink_named_twice_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="named twice"):
-        run_two_clips(tmp_path / "out.jsonl", str(tmp_path / "out.jsonl"))
+    file = tmp_path / "out.jsonl"
+    with pytest.raises(ConfigError, match=f"^sinks {file} and .*: both write to {file}; drop one"):
+        run_two_clips(file, str(file))
+    assert not file.exists()
+
+
+def test_two_far_ends_with_one_spool_are_refused_before_anything_starts(tmp_path):
+    hooks = [f"http://127.0.0.1:1/hidden#batch={batch}&spool={tmp_path / 'spool'}" for batch in (1, 2)]
+    with pytest.raises(ConfigError, match=r"both use the spool .*; give one another folder") as refused:
+        run_two_clips(None, *hooks)
+    assert "hidden" not in str(refused.value)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.errors import ConfigError, SinkError
 from pipeline.items import Prediction, Status
 from sinks.courier import RecordsRefused
-from sinks.database import LAST, Database
+from sinks.database import LAST, Database, row
 from sinks.record import to_line, to_record
 from sinks.segments import Spooled, parse
 from tests.sinks.samples import DOCUMENTED, numbered, rows
@@ -133,6 +133,37 @@ def test_a_closed_database_is_neither_written_to_nor_read(path):
         database.write([])
     with pytest.raises(SinkError, match="read before it was opened"):
         database.next_seq("abseiling")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_database_that_was_moved_or_replaced_takes_nothing_more_until_it_is_opened_again(path, replaced):
+    moved = path.with_name("moved.db")
+    write(path, numbered(0))
+    database = opened(path)
+    path.rename(moved)
+    if replaced:
+        write(path.with_name("other.db"))
+        path.with_name("other.db").rename(path)
+    with pytest.raises(SinkError, match=r"results.db: the database was moved or removed$"):
+        database.write([spooled(numbered(1))])
+    database.close()
+    moved.replace(path)
+    assert rows(path, "seq") == [(0,)]
+    write(path, numbered(1))
+    assert rows(path, "seq") == [(0,), (1,)]
+
+
+def test_a_database_that_vanishes_while_it_is_written_to_has_not_taken_the_records(path, monkeypatch):
+    database = opened(path)
+
+    def vanishing(record):
+        path.unlink(missing_ok=True)
+        return row(record)
+
+    monkeypatch.setattr("sinks.database.row", vanishing)
+    with pytest.raises(SinkError, match="moved or removed"):
+        database.write([spooled(numbered(0))])
+    database.close()
 
 
 def test_a_full_disk_takes_all_of_a_parcel_or_nothing_and_breaks_nothing(path):

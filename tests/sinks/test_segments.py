@@ -45,7 +45,10 @@ def test_segments_are_found_oldest_first_and_measured(tmp_path: Path) -> None:
 def test_the_last_number_of_each_source_is_found_wherever_it_lies_and_whatever_lies_there(tmp_path: Path):
     door = b'{"clip_id": "d", "source": "door", "seq": %d}\n'
     segment(tmp_path, b"".join([*LINES, door % 9, LINES[1]]), 3)
-    odd = b'{"clip_id": 1, "source": [], "seq": 1}\n{"clip_id": 1, "source": "a", "seq": "x"}\nbroken\n'
+    odd = b'{"clip_id": 1, "source": [], "seq": 1}\nbroken\n'
+    odd += b"".join(
+        b'{"clip_id": 1, "source": "a", "seq": %s}\n' % seq for seq in (b'"x"', b"true", b"-1", b"9" * 40)
+    )
     segment(tmp_path, door % 7 + odd + door[:20], 4)
     assert last_seqs(tmp_path) == {"abseiling": 3, "door": 9}
 

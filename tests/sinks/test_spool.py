@@ -248,6 +248,37 @@ def test_the_disk_is_told_to_keep_records_once_in_a_while_and_at_the_end(
     assert synced == [1.0, 2.0, 2.5]
 
 
+@pytest.mark.parametrize("how", ["taken", "given up", "closed", "left by a kill"])
+def test_whoever_asks_is_told_before_records_leave_the_disk_and_may_keep_them_there(tmp_path, how):
+    told: list[bool] = []
+    first = Segment(1).path(tmp_path)
+
+    def tell() -> None:
+        told.append(first.exists())
+        raise OSError("no room")
+
+    spool = opened(tmp_path, len(small(0)) * 80)
+    spool.before_removal = tell
+    for seq in range({"closed": 1, "given up": 81}.get(how, 15)):
+        spool.append(small(seq))
+    if how != "given up":
+        drain(spool)
+    spool.close()
+    if how == "left by a kill":
+        told.clear()
+        spool = Spool(tmp_path, ROOMY, ManualClock())
+        spool.before_removal = tell
+        spool.open()
+        spool.close()
+    assert told
+    assert all(told)
+    assert first.exists()
+    spool = opened(tmp_path)
+    drain(spool)
+    spool.close()
+    assert not first.exists()
+
+
 def test_two_runs_do_not_share_a_spool(tmp_path: Path) -> None:
     first = opened(tmp_path)
     with pytest.raises(SinkError, match="another run is using this spool"):

@@ -1,4 +1,7 @@
 import logging
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -106,3 +109,58 @@ def test_a_spool_that_is_in_use_is_one_clear_error_and_closing_is_harmless(tmp_p
     second.close()
     first.close()
     first.close()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_next_run_counts_on_whether_records_arrived_or_wait(tmp_path, there):
+    remote = FlakyRemote()
+    remote.there = there
+    for start in (0, 30):
+        sink = spooled(tmp_path, remote, grace_s=3600.0 if there else 0.01)
+        sink.open()
+        assert (sink.next_seq("abseiling"), sink.next_seq("door")) == (start, 0)
+        for seq in range(start, start + 30):
+            sink.write(numbered(seq))
+        sink.close()
+    assert remote.seqs == (list(range(60)) if there else [])
+
+
+def test_numbers_that_cannot_be_read_are_one_clear_error(tmp_path):
+    (tmp_path / "numbers").mkdir()
+    sink = spooled(tmp_path, FlakyRemote())
+    with pytest.raises(SinkError, match="cannot be used"):
+        sink.open()
+    (tmp_path / "numbers").rmdir()
+    write(spooled(tmp_path, FlakyRemote()), 0)
+
+
+WRITER = """
+import sys
+from itertools import count
+from pathlib import Path
+from pipeline.clock import SystemClock
+from sinks.spool import Spool
+from sinks.spooled import SpooledSink
+from tests.sinks.ends import FlakyRemote
+from tests.sinks.samples import numbered
+clock, remote = SystemClock(), FlakyRemote()
+remote.there = sys.argv[2] == "there"
+sink = SpooledSink(Spool(Path(sys.argv[1]), 20_000, clock), remote, clock)
+sink.open()
+for seq in count(sink.next_seq("abseiling")):
+    sink.write(numbered(seq))
+    print(seq, flush=True)
+"""
+
+
+def test_killed_again_and_again_while_records_leave_the_disk_no_number_comes_twice(tmp_path):
+    ahead = 0
+    for there in ("there", "away", "there", "away"):
+        command = [sys.executable, "-c", WRITER, str(tmp_path), there]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            seqs = [int(process.stdout.readline()) for _ in range(60)]
+            process.send_signal(signal.SIGKILL)
+            seqs += [int(line) for line in process.stdout.read().splitlines()]
+        assert seqs[0] in (ahead, ahead + 1)
+        ahead = seqs[-1] + 1
+    assert not (tmp_path / f"{1:016d}.ndjson").exists()

@@ -156,3 +156,22 @@ async def test_a_database_that_is_not_there_is_waited_for_and_not_made_anew(path
         courier.finish()
     assert seqs_in(path) == [0]
     spool.close()
+
+
+def test_what_comes_while_the_database_is_away_waits_and_is_written_when_it_is_put_back(path, caplog):
+    sink, moved = opened(path, grace_s=0.05), path.with_name("moved.db")
+    sink.write(numbered(0))
+    while not sink.statistics().written:
+        time.sleep(0.001)
+    path.rename(moved)
+    for seq in (1, 2):
+        sink.write(numbered(seq))
+    while sink.statistics().failing_since is None:
+        time.sleep(0.001)
+    sink.close()
+    assert "moved or removed" in caplog.text
+    assert sink.statistics().spooled == 2
+    assert not path.exists()
+    moved.rename(path)
+    run(path, 3)
+    assert seqs_in(path) == [0, 1, 2, 3]
