@@ -69,6 +69,11 @@ class Cloud:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def fate(self) -> str:
+        """How it ended, if it has, and what it said last."""
+        self._log.seek(0)
+        return f"the cloud's exit status: {self._process.poll()}; " + "".join(self._log.readlines()[-5:])
+
     def end(self) -> tuple[int, int, int]:
         """Exit status after SIGTERM, and how many tracebacks and lines its log has."""
         self._process.terminate()
@@ -82,6 +87,7 @@ class Device:
     """The healthy device's process."""
 
     def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
         command = [sys.executable, "-m", "benchmarks.fuzz", "healthy", cloud.url, cloud.token]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout and self._process.stdout.readline() == "ready\n"
@@ -91,7 +97,9 @@ class Device:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        figures: dict[str, Any] = json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        assert line, self._cloud.fate()
+        figures: dict[str, Any] = json.loads(line)
         return figures
 
     def end(self) -> None:

@@ -4,10 +4,9 @@ from typing import Protocol
 
 import lz4.block
 import zstandard
-from imagecodecs import lzw_decode, lzw_encode
 
 from pipeline.errors import CodecError
-from transport.codecs import framing
+from transport.codecs import framing, lzw
 from transport.codecs.codec import check_length
 
 
@@ -76,17 +75,14 @@ class Lzw:
     suffix = "+lzw"
 
     def pack(self, data: bytes) -> bytes:
-        return framing.join([bytes(lzw_encode(data))])
+        return framing.join([lzw.pack(data)])
 
     def unpack(self, data: bytes, num_bytes: int) -> bytes:
         (chunk,) = framing.split("lzw", data, 1)
         try:
-            # The decoder stops at the end of `out`; one byte more tells too much from enough.
-            unpacked = bytes(lzw_decode(chunk, out=num_bytes + 1))
-        except (RuntimeError, ValueError) as error:
+            return lzw.unpack(chunk, num_bytes)
+        except ValueError as error:
             raise CodecError(f"lzw: damaged data ({error})") from None
-        check_length("lzw", len(unpacked), num_bytes)
-        return unpacked
 
 
 PACKINGS: tuple[Packing, ...] = (Plain(), Zstd(), Lz4(), Lzw())
