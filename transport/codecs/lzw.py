@@ -1,7 +1,7 @@
 """LZW as TIFF has it, unpacked by libtiff, whose decoder has met hostile files for decades.
 
-The plain decoder of imagecodecs ends the process on some damaged streams, one of them four bytes long. libtiff
-wants a file, so a stream gets a header: one row of grey pixels in one strip.
+The plain decoder of imagecodecs ends the process on some damaged streams, one of them four bytes long.
+libtiff wants a file, so a stream gets a header: one row of grey pixels in one strip.
 """
 
 from struct import Struct
