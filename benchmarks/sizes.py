@@ -23,7 +23,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import typer
-from imagecodecs import lzw_decode, lzw_encode
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
@@ -37,7 +36,7 @@ from sources.base import FrameGeometry
 from sources.clips import ClipAssembler, ClipSettings
 from sources.file import FileSource
 from sources.folder import find_videos
-from transport.codecs import get_codec
+from transport.codecs import get_codec, lzw
 
 IMAGE_SIZE, CLIP_SIZE, CLIP_FRAMES = 384, 224, 16
 MEAN = STD = 0.5
@@ -78,7 +77,7 @@ def _coder(codec: str, array: Array) -> tuple[Callable[[], bytes], Callable[[byt
         return lambda: get_codec(codec).encode(array), lambda data: get_codec(codec).decode(data, array.shape)
     planes = (array.astype(np.float32) / 255 - MEAN) / STD
     plain = np.ascontiguousarray(planes.transpose(0, 3, 1, 2)).tobytes()
-    return lambda: bytes(lzw_encode(plain)), lambda data: lzw_decode(data, out=len(plain))
+    return lambda: lzw.pack(plain), lambda data: lzw.unpack(data, len(plain))
 
 
 def pictures(folder: Path, most: int) -> Iterator[Pixels]:

@@ -12,7 +12,10 @@ import torch
 
 
 def generator_of(*key: int) -> torch.Generator:
-    """A generator on the CPU, seeded by `key` alone; numbers are 0 or more."""
+    """A generator on the CPU, seeded by `key` alone; numbers are 0 or more.
+
+    Keys of one length draw apart; a longer key that ends in zeros may draw as a shorter one does.
+    """
     return torch.Generator().manual_seed(_seed_of(key))
 
 

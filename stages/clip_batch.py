@@ -72,8 +72,9 @@ class ClipBatch:
                 return self._end(item)
 
     def _cut(self, item: SourceBreak, batch: _Batch) -> list[Clip]:
-        clips, lost = ([], 0) if item.closed else batch.assembler.cut(self._clock.now())
-        self.discarded[item.source] += lost + batch.assembler.discard()
+        assembler = batch.assembler
+        clips, lost = ([], assembler.discard()) if item.closed else assembler.cut(self._clock.now())
+        self.discarded[item.source] += lost
         return self._admit(batch, clips)
 
     def _end(self, end: SourceEnd) -> list[Clip | Prediction]:

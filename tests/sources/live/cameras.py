@@ -201,6 +201,17 @@ class Watched:
         patience.cancel()
         return items
 
+    def first_told(self) -> tuple[SourceStatus, str | None]:
+        """What it tells first, before it is closed."""
+        reading = threading.Thread(target=self.read, args=[lambda items: False])
+        reading.start()
+        until = time.monotonic() + PATIENCE_S
+        while not self.told and time.monotonic() < until:
+            time.sleep(0.02)
+        self.source.close()
+        reading.join()
+        return self.told[0]
+
     def wait_for(self, state: State) -> SourceStatus:
         """The status once the source stands so."""
         until = time.monotonic() + PATIENCE_S

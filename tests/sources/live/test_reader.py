@@ -112,14 +112,7 @@ def test_a_report_says_when_pictures_were_captured_and_one_that_cannot_be_is_dou
 def test_pictures_that_cannot_be_converted_are_the_loss_of_their_camera_alone(tmp_path, form, side, said):
     write_raw(tmp_path / "a.nut", form, side)
     with file_server(tmp_path) as url:
-        watched = Watched(f"{url}/a.nut")
-        reading = threading.Thread(target=watched.read, args=[at_least(1)])
-        reading.start()
-        while not watched.told:
-            time.sleep(0.01)
-        watched.source.close()
-        reading.join()
-    status, news = watched.told[0]
+        status, news = Watched(f"{url}/a.nut").first_told()
     assert (status.state, status.frames) == (State.CONNECTING, 0)
     assert said in news and "cannot be converted" in news
 
@@ -230,11 +223,5 @@ def test_a_playlist_cannot_lead_to_files_of_this_machine(tmp_path):
 def test_a_stream_without_video_is_said_to_have_none(tmp_path):
     (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nhello\n")
     with file_server(tmp_path) as url:
-        watched = Watched(f"{url}/a.srt")
-        reading = threading.Thread(target=watched.read, args=[at_least(1)])
-        reading.start()
-        while not watched.told:
-            time.sleep(0.01)
-        watched.source.close()
-        reading.join()
-    assert watched.told[0][1] == "holds no video stream"
+        _, news = Watched(f"{url}/a.srt").first_told()
+    assert news == "holds no video stream"
