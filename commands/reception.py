@@ -26,9 +26,10 @@ from stages.tail_infer import Inferred, TailInfer
 from transport.connection import Connection
 from transport.front import NEWCOMERS
 from transport.messages import Welcome
+from transport.pacer import Pacer
 from transport.room import Room
 from transport.security import Entrance
-from transport.server import Session, open_session
+from transport.server import REFUSALS_PER_S, Session, open_session
 from transport.serving import serve
 
 MAX_SESSIONS = 64
@@ -51,6 +52,7 @@ class Reception:
         self._clock = clock
         self._counts = counts
         self._room = Room(MAX_SESSIONS, clock)
+        self._pacer = Pacer(REFUSALS_PER_S, clock)
         self._sessions: set[Session] = set()
         self._leaving = False
         self._send, self._arrivals = anyio.create_memory_object_stream[Arrival](capacity)
@@ -60,7 +62,7 @@ class Reception:
         taken = False
         try:
             async with open_session(
-                connection, self._welcome, self._check, room=self._room, clock=self._clock
+                connection, self._welcome, self._check, room=self._room, pacer=self._pacer, clock=self._clock
             ) as session:
                 taken = True
                 self._counts.met(taken)

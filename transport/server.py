@@ -28,6 +28,7 @@ from transport.messages import (
     encode,
     validate,
 )
+from transport.pacer import Pacer
 from transport.room import Room
 from transport.untrusted import one_line, unpack_map
 
@@ -35,13 +36,21 @@ Answer = Result | ErrorMessage
 Check = Callable[[Header, int, int], None]
 
 MAX_BAD_MESSAGES = 16
+REFUSALS_PER_S = 200.0
 
 
 class Session:
     """One device, after its handshake; made by `open_session`."""
 
     def __init__(
-        self, connection: Connection, welcome: Welcome, check: Check, max_bad_messages: int, clock: Clock
+        self,
+        connection: Connection,
+        welcome: Welcome,
+        check: Check,
+        *,
+        max_bad_messages: int,
+        clock: Clock,
+        pacer: Pacer,
     ) -> None:
         self.ended: str | None = None
         self.heard_at = clock.now()
@@ -50,6 +59,7 @@ class Session:
         self._check = check
         self._bad_messages_left = max_bad_messages
         self._clock = clock
+        self._pacer = pacer
         self._unseated = anyio.Event()
         self._in_flight: set[str] = set()
         self._unanswered: set[str] = set()
@@ -135,7 +145,7 @@ class Session:
                 raise MessageTooLarge(f"from {self.peer}", len(data), self._welcome.max_message_bytes)
             fields = unpack_map(data)
         except MessageTooLarge as error:
-            await self._send(_error("too-large", str(error)))
+            await self._turn_down(_error("too-large", str(error)))
             raise
         except ProtocolError as error:
             await self._bad_message(error)
@@ -147,7 +157,7 @@ class Session:
             if clip_id is None:
                 await self._bad_message(error)
             else:
-                await self._send(_error("bad-message", str(error), clip_id))
+                await self._turn_down(_error("bad-message", str(error), clip_id))
 
     async def _take(self, message: Message, num_bytes: int) -> None:
         match message:
@@ -164,7 +174,7 @@ class Session:
         packet = message.packet()
         problem = self._problem(packet)
         if problem is not None:
-            await self._send(problem)
+            await self._turn_down(problem)
             return
         self._in_flight.add(message.clip_id)
         self._unanswered.add(message.clip_id)
@@ -196,9 +206,14 @@ class Session:
 
     async def _bad_message(self, error: ProtocolError) -> None:
         self._bad_messages_left -= 1
-        await self._send(_error("bad-message", str(error)))
+        await self._turn_down(_error("bad-message", str(error)))
         if self._bad_messages_left <= 0:
             await self.close("too many messages that cannot be read")
+
+    async def _turn_down(self, error: ErrorMessage) -> None:
+        """Say so; then this device's next message waits, so that others have the server's time meanwhile."""
+        await self._send(error)
+        await self._pacer.wait()
 
     async def _answer(self, clip_id: str, answer: Answer) -> bool:
         if self.ended is not None or clip_id not in self._unanswered:
@@ -222,18 +237,21 @@ async def open_session(
     check: Check,
     *,
     room: Room | None = None,
+    pacer: Pacer | None = None,
     clock: Clock | None = None,
     hello_timeout_s: float = HANDSHAKE_S,
     max_bad_messages: int = MAX_BAD_MESSAGES,
 ) -> AsyncIterator[Session]:
-    """A session over `connection`, which closes with the context, with a seat in `room`.
+    """A session over `connection`, which closes with the context, with a seat in `room`; `pacer` spaces out
+    the messages that all sessions turn down.
 
     `check(header, payload_bytes, sizes_bytes)` raises ProtocolError for a clip that does not fit the
     model. HandshakeRefused or LinkLost when the device is not taken.
     """
     clock = clock or SystemClock()
     room = Room(1, clock) if room is None else room
-    session = Session(connection, welcome, check, max_bad_messages, clock)
+    pacer = pacer or Pacer(REFUSALS_PER_S, clock)
+    session = Session(connection, welcome, check, max_bad_messages=max_bad_messages, clock=clock, pacer=pacer)
     try:
         with session:
             await admit(connection, welcome, hello_timeout_s, partial(room.take, session))

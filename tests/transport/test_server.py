@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.clock import ManualClock
 from pipeline.errors import HandshakeRefused, LinkLost, ProtocolError
 from pipeline.items import Header
 from tests.transport.world import HELLO, WELCOME, accept_all, packet
@@ -27,6 +28,7 @@ from transport.messages import (
     decode,
     encode,
 )
+from transport.pacer import Pacer
 from transport.server import MAX_BAD_MESSAGES, Session, open_session
 
 
@@ -206,6 +208,35 @@ async def test_too_much_garbage_ends_the_session() -> None:
             await device.send(b"\xc1")
         assert [item async for item in session.packets()] == []
         assert [type(await received(device)) for _ in range(4)] == [ErrorMessage] * 3 + [Bye]
+
+
+@pytest.mark.parametrize("bad", [b"\xc1", encode(ClipMessage.of(packet(1, codec="jpeg")))])
+async def test_what_is_turned_down_takes_turns_among_all_devices_and_nothing_else_waits(bad: bytes) -> None:
+    clock = ManualClock()
+    pacer = Pacer(1.0, clock)
+    async with session_of(pacer=pacer) as (one, _), session_of(pacer=pacer) as (other, _):
+        for _ in range(2):
+            await one.send(bad)
+            await other.send(bad)
+        for device in (one, other):
+            assert isinstance(await received(device), ErrorMessage)
+        async with session_of(pacer=pacer) as (healthy, _):
+            await sent(healthy, 2)
+            assert isinstance(await received(healthy), Ack)
+        told: list[str] = []
+
+        async def hear(name: str, device: MemoryConnection) -> None:
+            await received(device)
+            told.append(name)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(hear, "one", one)
+            group.start_soon(hear, "other", other)
+            await anyio.wait_all_tasks_blocked()
+            assert told == ["one"]
+            clock.advance(1.0)
+            await anyio.wait_all_tasks_blocked()
+            assert told == ["one", "other"]
 
 
 @pytest.mark.parametrize("message", [HELLO, WELCOME, Ack(clip_id="a", num_bytes=1), Result(clip_id="a")])

@@ -1,0 +1,55 @@
+"""Turns: one by one at the pace that was set, whoever asks, and at once after a quiet time."""
+
+from itertools import pairwise
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.clock import ManualClock
+from transport.pacer import Pacer
+
+PER_S = 2.0
+TICK_S = 0.25
+
+
+async def turns(asked_at: list[float]) -> dict[int, float]:
+    """When each caller's turn came, in the order in which they came."""
+    clock, found = ManualClock(), dict[int, float]()
+    pacer = Pacer(PER_S, clock)
+
+    async def take(caller: int) -> None:
+        await pacer.wait()
+        found[caller] = clock.now()
+
+    async with anyio.create_task_group() as group:
+        waiting = list(enumerate(asked_at))
+        while len(found) < len(asked_at):
+            while waiting and waiting[0][1] <= clock.now():
+                group.start_soon(take, waiting.pop(0)[0])
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(TICK_S)
+            await anyio.wait_all_tasks_blocked()
+    return found
+
+
+@given(st.lists(st.integers(0, 20).map(lambda ticks: ticks * TICK_S), max_size=8).map(sorted))
+def test_turns_keep_their_order_and_their_distance_and_none_waits_without_need(asked_at: list[float]) -> None:
+    found = anyio.run(turns, asked_at)
+    assert list(found) == list(range(len(asked_at)))
+    assert all(later - earlier >= 1 / PER_S for earlier, later in pairwise(found.values()))
+    expected = -1 / PER_S
+    for asked, turn in zip(asked_at, found.values(), strict=True):
+        expected = max(asked, expected + 1 / PER_S)
+        assert turn == expected
+
+
+@pytest.mark.parametrize("gap_s", [1 / PER_S, 3.0])
+async def test_who_comes_seldom_never_waits(gap_s: float) -> None:
+    clock = ManualClock()
+    pacer = Pacer(PER_S, clock)
+    for _ in range(4):
+        with anyio.fail_after(1):
+            await pacer.wait()
+        clock.advance(gap_s)
