@@ -96,6 +96,9 @@ class _Doorman:
             await self._serve(connection)
         finally:
             self._open.discard(connection)
+            # What comes in while it closes starts its heartbeat again, and the timers would keep all that
+            # belongs to the connection for 30 s; aiohttp has no public way to end them.
+            socket._cancel_heartbeat()
             visitor.drop()  # who does not read would otherwise hold what is still to be written
         return socket
 

@@ -1,10 +1,12 @@
 """The cloud's front door: strangers get little time and room, and devices get in past any crowd of them."""
 
 import asyncio
+import gc
 import logging
 import socket
 import sys
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -332,3 +334,27 @@ async def test_leaving_ends_who_has_only_knocked() -> None:
         assert await ended(silent) == b""
         with pytest.raises(LinkLost, match="cannot connect"):
             await dial(address.url)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_connections_that_have_ended_are_forgotten_but_for_the_last(leaves: bool) -> None:
+    served: list[weakref.ref[Connection]] = []
+
+    async def one_message(connection: Connection) -> None:
+        served.append(weakref.ref(connection._socket))  # type: ignore[attr-defined]
+        connection.welcome()
+        await connection.receive()
+
+    async with listening(one_message) as address:
+        for _ in range(4):
+            device = await dial(address.url)
+            if not leaves:
+                await device.send(b"so the cloud closes")
+                with pytest.raises(LinkLost):
+                    await device.receive()
+            await device.close()
+        with anyio.fail_after(3):
+            while sum(connection() is not None for connection in served) > 1:
+                gc.collect()
+                await anyio.sleep(0.01)
+    assert len(served) == 4
