@@ -36,7 +36,7 @@ Answer = Result | ErrorMessage
 Check = Callable[[Header, int, int], None]
 
 MAX_BAD_MESSAGES = 16
-REFUSALS_PER_S = 200.0
+REFUSALS_PER_S = 150.0
 
 
 class Session:
