@@ -130,7 +130,8 @@ class PeerLink:
                 self._served = self._digests.index(event.welcome.digest)
                 self._rtt_ms = event.rtt_s * MS
                 self._said = ""
-                log.info("%s: serves part %d", event.peer, self._served + 1, extra={"peer": event.peer})
+                fields = {"peer": event.peer}
+                log.log(event.log_level, "%s: serves part %d", event.peer, self._served + 1, extra=fields)
             case LinkDown():
                 self._complain(event.reason)
                 self._lose()

@@ -99,11 +99,11 @@ class Send:
                 case Answered():
                     yield self._record(event)
                 case LinkUp():
-                    log.info("%s: connected", event.peer, extra={"peer": event.peer})
+                    log.log(event.log_level, "%s: connected", event.peer, extra={"peer": event.peer})
                     if self._on_welcome is not None:
                         await self._on_welcome(event.welcome)
                 case LinkDown() if self._rescue is not None:
-                    log.warning("%s; going on alone", event.reason)
+                    log.warning("%s; going on alone", event.reason, extra={"peer": event.peer})
                     self._rescue.lost()
 
     def _left_device(self, packet: Packet) -> None:

@@ -81,6 +81,8 @@ class CloudClient:
         self._welcome: Welcome | None = None
         self._failure: JanusError | None = None
         self._goodbye: str | None = None
+        self._trouble: str | None = None
+        self._said = ""
         self._news_at = self._said_at = -math.inf
         self._emit, self._events = anyio.create_memory_object_stream[Event](EVENT_CAPACITY)
 
@@ -107,6 +109,11 @@ class CloudClient:
     def connected(self) -> bool:
         """Whether there is a link, and a cloud at its end that takes clips."""
         return self._link is not None and self._goodbye is None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why there is no link, as far as that is known."""
+        return self._goodbye or self._trouble
 
     @property
     def in_flight(self) -> int:
@@ -193,9 +200,10 @@ class CloudClient:
                 return await self._open_once()
             except LinkLost as lost:
                 error = lost
-                self._say_that_nobody_is_there(lost)
+                self._tell_trouble(lost)
             except (HandshakeRefused, ProtocolError) as broken:
                 error = self._lost_by(broken)
+                self._tell_trouble(error, refused=True)
 
     async def run(self, link: Link | None = None) -> None:
         """Converse over `link`, or the first that can be had, and those that follow it, until none can."""
@@ -207,7 +215,9 @@ class CloudClient:
                 lasted_s = self._clock.now() - began
                 if lasted_s > min(self._backoff.patience_s, PROVEN_S) and not self._outbox.wanted:
                     self._backoff.over()
-                await self._emit.send(LinkDown(str(lost)))
+                self._trouble = self._said = str(lost)
+                self._said_at = self._clock.now()
+                await self._emit.send(LinkDown(str(lost), link.connection.peer))
                 link = await self.open(self._backoff, lost)
         except JanusError as error:
             self._failure = error
@@ -236,11 +246,12 @@ class CloudClient:
             with suppress(LinkLost), anyio.move_on_after(1):
                 await self._link.connection.send(encode(Bye(reason="done")))
 
-    def _say_that_nobody_is_there(self, lost: LinkLost) -> None:
-        """Once a minute, of a far end that nobody has been told was ever reached."""
-        now = self._clock.now()
-        if self._backoff.patience_s == math.inf and not self.known and now - self._said_at >= SAY_EVERY_S:
-            self._said_at = now
+    def _tell_trouble(self, lost: LinkLost, *, refused: bool = False) -> None:
+        """Log once a minute why there is no link, and at once where it is refused for another reason."""
+        self._trouble, now = str(lost), self._clock.now()
+        due = now - self._said_at >= SAY_EVERY_S or (refused and self._trouble != self._said)
+        if due and self._backoff.patience_s == math.inf:
+            self._said, self._said_at = self._trouble, now
             log.warning("%s; going on without it, and trying again", lost)
 
     @property
@@ -266,7 +277,9 @@ class CloudClient:
 
     async def _converse(self, link: Link) -> LinkLost:
         try:
-            await self._emit.send(LinkUp(link.connection.peer, link.welcome, link.rtt_s))
+            up = LinkUp(link.connection.peer, link.welcome, link.rtt_s, again=self._trouble is not None)
+            self._trouble = None
+            await self._emit.send(up)
             await self._give_up_oversized(link.welcome.max_message_bytes)
             async with background(partial(self._send_unsent, link)):
                 return await self._receive_all(link)

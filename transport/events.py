@@ -1,5 +1,6 @@
 """What a device hears of its cloud."""
 
+import logging
 from dataclasses import dataclass
 
 from pipeline.items import Packet
@@ -8,11 +9,17 @@ from transport.messages import Result, Welcome
 
 @dataclass(frozen=True, slots=True)
 class LinkUp:
-    """Connected, or connected again. `rtt_s` is the round trip of an empty message."""
+    """Connected, or connected `again`, after trouble. `rtt_s` is the round trip of an empty message."""
 
     peer: str
     welcome: Welcome
     rtt_s: float
+    again: bool = False
+
+    @property
+    def log_level(self) -> int:
+        """Who has read of trouble wants to read of its end."""
+        return logging.WARNING if self.again else logging.INFO
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,7 @@ class LinkDown:
     """The link was lost; what is unanswered will be sent again."""
 
     reason: str
+    peer: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,7 +192,8 @@ def _unlinked(running: Running | None) -> list[str]:
     parts = [f"part {part}: no peer" for part, there in enumerate(running.connected(), start=1) if not there]
     if running.client is None or running.client.connected:
         return parts
-    return ["cloud: no link; clips are finished here", *parts]
+    trouble = running.client.trouble
+    return [f"cloud: no link{f' ({trouble})' if trouble else ''}; clips are finished here", *parts]
 
 
 def camera_metrics(statuses: Sequence[SourceStatus]) -> Iterator[Metric]:

@@ -15,7 +15,7 @@ from sources.live.intake import Intake
 from sources.live.opening import opening_of
 from sources.live.reader import LivePicture, Reader
 from sources.live.source import LiveSource
-from sources.live.states import OnChange, SourceStates, SourceStatus
+from sources.live.states import OnChange, SourceStates, SourceStatus, State
 from sources.live.url import WEBCAM, Address
 
 log = logging.getLogger(__name__)
@@ -56,10 +56,12 @@ def live_source(
 
 
 def log_change(status: SourceStatus, news: str | None) -> None:
-    """Log a change of a source: as a warning what a person may have to mend."""
+    """Log a change of a source: as a warning what a person may have to mend, and that it is mended."""
     fields = {"source": status.source, "state": status.state}
     if news is None:
-        log.info("%s: %s", status.source, status.state, extra=fields)
+        mended = status.state is State.RUNNING and status.last_error is not None
+        level = logging.WARNING if mended else logging.INFO
+        log.log(level, "%s: %s", status.source, status.state, extra=fields)
     else:
         log.warning("%s: %s: %s", status.source, status.state, news, extra=fields)
 

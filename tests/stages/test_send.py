@@ -154,7 +154,7 @@ async def test_an_error_of_the_cloud_is_a_failed_record_that_says_so():
 
 
 async def test_each_upload_counts_for_its_own_clip_and_once():
-    answers = [LinkDown("cut"), *(answer(seq) for seq in (2, 0, 1, 0))]
+    answers = [LinkDown("cut", "cloud"), *(answer(seq) for seq in (2, 0, 1, 0))]
     records = await answered(*answers, situation=uploaded([1.0, 2.0, 3.0]))
     assert [record.latency_ms["uplink"] for record in records] == [2990.0, 990.0, 1990.0, 0.0]
 
@@ -315,7 +315,7 @@ async def test_rescue_hears_of_a_lost_link_and_the_policy_of_each_cloud():
     async def on_welcome(welcome):
         welcomed.append(welcome)
 
-    told = [LinkUp("cloud", WELCOME, 0.01), LinkDown("cut"), LinkUp("cloud", WELCOME, 0.01)]
+    told = [LinkUp("cloud", WELCOME, 0.01), LinkDown("cut", "cloud"), LinkUp("cloud", WELCOME, 0.01)]
     client = FakeClient(told=told)
     send = Send(client, Situation(), Rescaled(), ManualClock(), rescue=rescue, on_welcome=on_welcome)
     assert [record async for record in send.answers()] == []

@@ -25,7 +25,7 @@ async def test_it_looks_for_its_cloud_in_the_background_for_as_long_as_it_takes(
             while clock.now() < 3600:
                 await anyio.lowlevel.checkpoint()
             assert not client.known and not client.connected
-            assert 55 <= len(caplog.messages) <= 61
+            assert 55 <= len(caplog.messages) <= 61 and client.trouble
             assert "; going on without it, and trying again" in caplog.messages[0]
             with pytest.raises(LinkLost, match="not welcomed"):
                 await client.submit(packet())
@@ -40,7 +40,9 @@ async def test_it_looks_for_its_cloud_in_the_background_for_as_long_as_it_takes(
     assert max(clock.slept) <= 2
 
 
-async def test_the_first_cloud_must_be_the_right_one_later_ones_may_become_so() -> None:
+async def test_the_first_cloud_must_be_the_right_one_later_ones_may_become_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     wrong = WELCOME.model_copy(update={"digest": "ffff"})
     async with anyio.create_task_group() as group:
         async with connected(EchoCloud(group, welcome=wrong), **LIVE) as client:
@@ -49,14 +51,18 @@ async def test_the_first_cloud_must_be_the_right_one_later_ones_may_become_so() 
         cloud = EchoCloud(group)
         async with connected(cloud, **LIVE) as client:
             events = client.events()
-            assert isinstance(await anext(events), LinkUp)
+            up = await anext(events)
+            assert isinstance(up, LinkUp) and not up.again and client.trouble is None
             cloud.welcome = wrong
             cloud.links[0].cut()
             assert isinstance(await anext(events), LinkDown)
             while len(cloud.links) < 4:
                 await anyio.lowlevel.checkpoint()
+            (said,) = caplog.messages
+            assert "ffff" in said and said.startswith(str(client.trouble))
             cloud.welcome = WELCOME
-            assert isinstance(await anext(events), LinkUp)
+            up = await anext(events)
+            assert isinstance(up, LinkUp) and up.again and client.trouble is None
 
 
 async def test_nobody_hears_of_a_withdrawn_clip_and_its_place_is_free_once_it_is_answered() -> None:

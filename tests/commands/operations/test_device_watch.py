@@ -130,7 +130,10 @@ async def test_a_cloud_and_a_camera_that_are_lost_are_degraded_but_ready(model):
         await run_device(setup_for(model), job, SystemClock(), nowhere)
     readiness, page = seen[0]
     assert readiness.ready
-    assert readiness.degraded == ("cloud: no link; clips are finished here", "source door: connecting")
+    assert readiness.degraded == (
+        "cloud: no link (cloud: refused); clips are finished here",
+        "source door: connecting",
+    )
     assert page("janus_link_connected") == 0
 
 

@@ -43,9 +43,11 @@ def test_a_device_that_is_no_webcam_is_one_that_does_not_answer():
 
 def test_trouble_is_a_warning_and_recovery_is_not(caplog):
     with caplog.at_level(logging.INFO):
+        log_change(SourceStatus("door", State.RUNNING, 1.0), None)
         log_change(SourceStatus("door", State.FAILED, 1.0), "401")
         log_change(SourceStatus("door", State.RUNNING, 1.0, last_error="401"), None)
     assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("WARNING", "door: failed: 401"),
         ("INFO", "door: running"),
+        ("WARNING", "door: failed: 401"),
+        ("WARNING", "door: running"),
     ]
