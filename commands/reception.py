@@ -29,11 +29,12 @@ from transport.messages import Welcome
 from transport.pacer import Pacer
 from transport.room import Room
 from transport.security import Entrance
-from transport.server import REFUSALS_PER_S, Session, open_session
+from transport.server import PACED_PER_S, Session, open_session
 from transport.serving import serve
 
 MAX_SESSIONS = 64
 LOOK_S = 0.02
+BYE_S = 1.0
 
 Answer = Callable[[Channel[Inferred | Reply]], AsyncGenerator[Reply, None]]
 Opened = AbstractAsyncContextManager["Reception"]
@@ -52,7 +53,7 @@ class Reception:
         self._clock = clock
         self._counts = counts
         self._room = Room(MAX_SESSIONS, clock)
-        self._pacer = Pacer(REFUSALS_PER_S, clock)
+        self._pacer = Pacer(PACED_PER_S, clock)
         self._sessions: set[Session] = set()
         self._leaving = False
         self._send, self._arrivals = anyio.create_memory_object_stream[Arrival](capacity)
@@ -122,10 +123,11 @@ class Reception:
     async def say_bye(self, grace_s: float) -> None:
         """Take leave of every device: each goes once its clips are answered, or is left after `grace_s`."""
         self._leaving = True
-        async with anyio.create_task_group() as tasks:
-            for session in self._sessions:
-                tasks.start_soon(session.say_bye, self._farewell)
         ends = self._clock.now() + grace_s
+        with anyio.move_on_after(BYE_S):  # one that does not read holds up nobody
+            async with anyio.create_task_group() as tasks:
+                for session in self._sessions:
+                    tasks.start_soon(session.say_bye, self._farewell)
         while self._sessions and self._clock.now() < ends:
             await self._clock.sleep(LOOK_S)
         async with anyio.create_task_group() as tasks:

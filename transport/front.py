@@ -15,9 +15,11 @@ import anyio
 from aiohttp import web
 from anyio.abc import TaskGroup
 
+from pipeline.clock import SystemClock
 from transport.complaints import Complaints
 from transport.listeners import listen
 from transport.newcomers import Newcomers
+from transport.visits import Visits
 
 NEWCOMERS = 32
 REQUEST_S = 5.0
@@ -95,6 +97,7 @@ class Front:
         self._request_s = request_s
         self._wanting = wanting
         self._newcomers = Newcomers[Visitor](newcomers)
+        self._visits = Visits(SystemClock())
         self._visitors: dict[web.RequestHandler, Visitor] = {}
 
     @asynccontextmanager
@@ -135,9 +138,13 @@ class Front:
             except OSError as error:
                 self._complaints.add(f"cannot take another connection: {error.strerror}")
                 await anyio.sleep(AGAIN_S)
-            else:
+                continue
+            if self._visits.admit(address[0]):
                 visitor = Visitor(server(), sock, self._forget)
                 group.start_soon(self._meet, visitor, sock, address[0], f"{address[0]}:{address[1]}")
+            else:
+                sock.close()
+                self._complaints.add(f"{address[0]}: connects too often")
 
     async def _meet(self, visitor: Visitor, sock: socket.socket, host: str, peer: str) -> None:
         self._visitors[visitor.handler] = visitor

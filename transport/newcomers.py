@@ -28,7 +28,7 @@ class Newcomers(Generic[T]):
         displaced = self._oldest_of_the_crowd() if len(self._homes) >= self._most else None
         if displaced is not None:
             del self._homes[displaced]
-        self._homes[who] = _home(host)
+        self._homes[who] = home(host)
         return displaced
 
     def leave(self, who: T) -> None:
@@ -37,10 +37,10 @@ class Newcomers(Generic[T]):
 
     def _oldest_of_the_crowd(self) -> T:
         ((crowd, _),) = Counter(self._homes.values()).most_common(1)
-        return next(who for who, home in self._homes.items() if home == crowd)
+        return next(who for who, where in self._homes.items() if where == crowd)
 
 
-def _home(host: str) -> str:
+def home(host: str) -> str:
     """The address, or in IPv6 the network that one household has to itself."""
     try:
         address = ip_address(host.partition("%")[0])

@@ -28,7 +28,7 @@ from transport.messages import (
     encode,
     validate,
 )
-from transport.pacer import Pacer
+from transport.pacer import Allowance, Pacer
 from transport.room import Room
 from transport.untrusted import one_line, unpack_map
 
@@ -36,7 +36,12 @@ Answer = Result | ErrorMessage
 Check = Callable[[Header, int, int], None]
 
 MAX_BAD_MESSAGES = 16
-REFUSALS_PER_S = 150.0
+# Of what is no clip: what a session may say unpaced, of which a device's probes need less than half, and what
+# all may say beyond that.
+TALK_PER_S, TALK_AT_ONCE = 4.0, 16.0
+PACED_PER_S = 100.0
+# So many bytes take another turn.
+TURN_BYTES = 64 * 1024
 
 
 class Session:
@@ -59,6 +64,7 @@ class Session:
         self._check = check
         self._bad_messages_left = max_bad_messages
         self._clock = clock
+        self._allowance = Allowance(TALK_PER_S, TALK_AT_ONCE, clock)
         self._pacer = pacer
         self._unseated = anyio.Event()
         self._in_flight: set[str] = set()
@@ -143,43 +149,59 @@ class Session:
             self.heard_at = self._clock.now()
             if len(data) > self._welcome.max_message_bytes:
                 raise MessageTooLarge(f"from {self.peer}", len(data), self._welcome.max_message_bytes)
-            fields = unpack_map(data)
         except MessageTooLarge as error:
-            await self._turn_down(_error("too-large", str(error)))
+            await self._send(_error("too-large", str(error)))
             raise
         except ProtocolError as error:
             await self._bad_message(error)
-            return
+            await self._rest(0)
+        else:
+            if not await self._took_clip(data):
+                await self._rest(len(data))
+
+    async def _took_clip(self, data: bytes) -> bool:
+        """Whether it is a clip, and one that will be answered by its result."""
+        fields: dict[str, object] = {}
         try:
-            await self._take(validate(fields), len(data))
+            fields = unpack_map(data)
+            return await self._take(validate(fields), len(data))
         except ProtocolError as error:
             clip_id = clip_of(fields)
             if clip_id is None:
                 await self._bad_message(error)
             else:
-                await self._turn_down(_error("bad-message", str(error), clip_id))
+                await self._send(_error("bad-message", str(error), clip_id))
+            return False
 
-    async def _take(self, message: Message, num_bytes: int) -> None:
+    async def _rest(self, num_bytes: int) -> None:
+        """Let the next message wait, where this device says much that is no clip: others want their turn."""
+        turns = 1 + num_bytes / TURN_BYTES
+        if not self._allowance.take(turns):
+            await self._pacer.wait(turns)
+
+    async def _take(self, message: Message, num_bytes: int) -> bool:
         match message:
             case ClipMessage():
-                await self._take_clip(message, num_bytes)
+                return await self._take_clip(message, num_bytes)
             case Probe(reply=False):
                 await self._send(Probe(nonce=message.nonce, reply=True))
+                return False
             case Bye():
                 raise LinkLost(f"{self.peer}: said goodbye: {one_line(message.reason)}")
             case _:
                 raise ProtocolError(f"{message.type} message, which no device sends after its hello")
 
-    async def _take_clip(self, message: ClipMessage, num_bytes: int) -> None:
+    async def _take_clip(self, message: ClipMessage, num_bytes: int) -> bool:
         packet = message.packet()
         problem = self._problem(packet)
         if problem is not None:
-            await self._turn_down(problem)
-            return
+            await self._send(problem)
+            return False
         self._in_flight.add(message.clip_id)
         self._unanswered.add(message.clip_id)
         await self._send(Ack(clip_id=message.clip_id, num_bytes=num_bytes))
         self._deliver.send_nowait(packet)
+        return True
 
     def _problem(self, packet: Packet) -> ErrorMessage | None:
         header = packet.header
@@ -206,14 +228,9 @@ class Session:
 
     async def _bad_message(self, error: ProtocolError) -> None:
         self._bad_messages_left -= 1
-        await self._turn_down(_error("bad-message", str(error)))
+        await self._send(_error("bad-message", str(error)))
         if self._bad_messages_left <= 0:
             await self.close("too many messages that cannot be read")
-
-    async def _turn_down(self, error: ErrorMessage) -> None:
-        """Say so; then this device's next message waits, so that others have the server's time meanwhile."""
-        await self._send(error)
-        await self._pacer.wait()
 
     async def _answer(self, clip_id: str, answer: Answer) -> bool:
         if self.ended is not None or clip_id not in self._unanswered:
@@ -243,14 +260,14 @@ async def open_session(
     max_bad_messages: int = MAX_BAD_MESSAGES,
 ) -> AsyncIterator[Session]:
     """A session over `connection`, which closes with the context, with a seat in `room`; `pacer` spaces out
-    the messages that all sessions turn down.
+    what they say beyond clips.
 
     `check(header, payload_bytes, sizes_bytes)` raises ProtocolError for a clip that does not fit the
     model. HandshakeRefused or LinkLost when the device is not taken.
     """
     clock = clock or SystemClock()
     room = Room(1, clock) if room is None else room
-    pacer = pacer or Pacer(REFUSALS_PER_S, clock)
+    pacer = pacer or Pacer(PACED_PER_S, clock)
     session = Session(connection, welcome, check, max_bad_messages=max_bad_messages, clock=clock, pacer=pacer)
     try:
         with session:

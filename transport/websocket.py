@@ -12,9 +12,11 @@ import anyio.lowlevel
 from aiohttp import WSCloseCode, WSMsgType, web
 from yarl import URL
 
+from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError, HandshakeRefused, LinkLost, MessageTooLarge, ProtocolError
 from transport.connection import Connection
 from transport.messages import REPLY_LIMIT_BYTES
+from transport.pacer import Pacer
 from transport.refusals import explain
 from transport.security import Credentials
 from transport.security.tokens import authorization
@@ -23,6 +25,7 @@ PATH = "/janus"
 HEARTBEAT_S = 20.0
 OPEN_S = 5.0
 CLOSE_S = 1.0
+PINGS_PER_S = 10.0
 PLAIN = Credentials()
 
 _Socket: TypeAlias = "aiohttp.ClientWebSocketResponse[bool] | web.WebSocketResponse[bool]"
@@ -44,6 +47,7 @@ class WebSocketConnection:
         self._limit_bytes = limit_bytes
         self._session = session
         self._on_welcome = on_welcome
+        self._pings = Pacer(PINGS_PER_S, SystemClock())
 
     def welcome(self) -> None:
         if self._on_welcome is not None:
@@ -67,6 +71,7 @@ class WebSocketConnection:
                 raise ProtocolError(f"{self.peer}: sent text where a binary message belongs")
             if message.type not in (WSMsgType.PING, WSMsgType.PONG):
                 raise self._ended(message.type, message.data)
+            await self._pings.wait()
 
     async def close(self) -> None:
         with anyio.move_on_after(CLOSE_S, shield=True), suppress(ConnectionError, aiohttp.ClientError):

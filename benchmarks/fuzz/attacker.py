@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import aiohttp
 import anyio
 import msgpack
 from pydantic import SecretStr
@@ -18,8 +19,8 @@ from benchmarks.fuzz.mutations import Mutator
 from pipeline.errors import JanusError, LinkLost
 from transport.connection import Connection
 from transport.messages import REPLY_LIMIT_BYTES, decode
-from transport.security import Credentials
-from transport.websocket import dial
+from transport.security.tokens import authorization
+from transport.websocket import WebSocketConnection, cloud_url
 
 AT_ONCE = 6
 ANSWER_S = 30.0
@@ -41,7 +42,7 @@ class Attacker:
     ) -> None:
         self.outcomes: Counter[str] = Counter()
         self._url = url
-        self._credentials = Credentials(token=SecretStr(token))
+        self._token = SecretStr(token)
         self._hello = corpus[0]
         self._mutator = Mutator(corpus, seed)
         self._rng = random.Random(seed)
@@ -74,7 +75,7 @@ class Attacker:
 
     async def _say_first(self, data: bytes) -> None:
         with suppress(JanusError):
-            connection = await dial(self._url, credentials=self._credentials)
+            connection = await self._dial()
             await self._exchange(connection, data, "first")
             await connection.close()
 
@@ -82,7 +83,7 @@ class Attacker:
         """Over a link that is welcome; returns it as long as it holds."""
         try:
             if session is None:
-                session = await dial(self._url, credentials=self._credentials)
+                session = await self._dial()
                 await session.send(self._hello)
                 if self._name(await session.receive()) != "welcome":
                     self.outcomes["no room"] += 1
@@ -112,13 +113,33 @@ class Attacker:
         self.outcomes[f"{when}: {name}"] += 1
         return name not in ("closed", "bye")
 
+    async def _dial(self) -> Connection:
+        """From an address of its own, as the members of a crowd have one: LinkLost when that fails."""
+        session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=self._own_address()))
+        try:
+            socket = await session.ws_connect(
+                cloud_url(self._url), headers=authorization(self._token), autoping=False, compress=0
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            await session.close()
+            raise LinkLost(str(error)) from None
+        return WebSocketConnection("cloud", socket, REPLY_LIMIT_BYTES, session)
+
+    def _own_address(self) -> tuple[str, int]:
+        return (
+            f"127.{self._rng.randrange(1, 255)}.{self._rng.randrange(256)}.{self._rng.randrange(1, 255)}",
+            0,
+        )
+
     def _name(self, answer: bytes) -> str:
         return decode(answer, REPLY_LIMIT_BYTES).type
 
     async def _say_to_http(self, data: bytes) -> None:
         where = urlsplit(self._url)
         try:
-            reader, writer = await asyncio.open_connection(where.hostname, where.port)
+            reader, writer = await asyncio.open_connection(
+                where.hostname, where.port, local_addr=self._own_address()
+            )
         except OSError:
             self.outcomes["http: not taken"] += 1
             return

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import anyio
+import anyio.lowlevel
 
 from pipeline.clock import Clock
 from sources.camera.backlog import Backlog
@@ -104,6 +105,7 @@ class Client:
                     self._heard()
                     if isinstance(item, Request):
                         await self._answer(item)
+                        await anyio.lowlevel.checkpoint()  # others want their turn between two requests
             except BadRequest as error:
                 logger.info("a client was refused: %s", error)
                 return await self._reply(Response(error.status).encode(None))

@@ -31,6 +31,7 @@ from transport.messages import (
     Bye,
     ClipMessage,
     Hello,
+    Probe,
     Result,
     Welcome,
     decode,
@@ -178,6 +179,24 @@ async def test_every_device_that_is_still_there_is_told_of_the_end(model):
         await reception.say_bye(0.0)
         for device, _ in links[1:]:
             assert await heard(device) == Bye(reason="the cloud is shutting down")
+
+
+async def test_a_device_that_does_not_read_holds_up_no_end(model, monkeypatch):
+    monkeypatch.setattr(reception, "BYE_S", 0.05)
+    deaf, deaf_end = memory_link(capacity=1)
+    device, far_end = memory_link()
+    async with (
+        open_reception(CloudSettings(), model, TickingClock()) as opened,
+        anyio.create_task_group() as tasks,
+    ):
+        for near, far in ((deaf, deaf_end), (device, far_end)):
+            tasks.start_soon(opened.meet, far)
+            await welcomed(near, model)
+        await deaf.send(encode(Probe(nonce=1)))
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(5):
+            await opened.say_bye(0.0)
+        assert await heard(device) == Bye(reason="the cloud is shutting down")
 
 
 @pytest.mark.parametrize("live", [True, False])

@@ -119,7 +119,7 @@ class FarCloud:
 
     async def _serve(self, connection: Connection) -> None:
         try:
-            async with open_session(connection, OPEN_WELCOME, accept_all) as session:
+            async with open_session(connection, OPEN_WELCOME, accept_all, clock=self._air.clock) as session:
                 async for item in session.packets():
                     clip_id = item.header.clip_id
                     durations_ms = {"queue": 0.0, "tail": 1.0}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.clock import ManualClock
-from transport.pacer import Pacer
+from transport.pacer import Allowance, Pacer
 
 PER_S = 2.0
 TICK_S = 0.25
@@ -53,3 +53,45 @@ async def test_who_comes_seldom_never_waits(gap_s: float) -> None:
         with anyio.fail_after(1):
             await pacer.wait()
         clock.advance(gap_s)
+
+
+async def test_who_takes_several_turns_holds_up_the_next_for_as_many() -> None:
+    clock = ManualClock()
+    pacer = Pacer(PER_S, clock)
+    await pacer.wait(3)
+    returned: list[float] = []
+
+    async def take() -> None:
+        await pacer.wait()
+        returned.append(clock.now())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(take)
+        while not returned:
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(TICK_S)
+            await anyio.wait_all_tasks_blocked()
+    assert returned == [3 / PER_S]
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.sampled_from([0.5, 1.0, 2.0])), max_size=40))
+def test_no_span_of_time_has_more_than_the_allowance(takes: list[tuple[int, float]]) -> None:
+    clock = ManualClock()
+    allowance = Allowance(PER_S, 3.0, clock)
+    taken: list[tuple[float, float]] = []
+    for quarters, amount in takes:
+        clock.advance(quarters / 4)
+        if allowance.take(amount):
+            taken.append((clock.now(), amount))
+    for first, (began, _) in enumerate(taken):
+        for last in range(first, len(taken)):
+            spent = sum(amount for _, amount in taken[first : last + 1])
+            assert spent <= 3.0 + (taken[last][0] - began) * PER_S
+
+
+def test_a_pause_fills_an_allowance_again_and_never_beyond_it() -> None:
+    clock = ManualClock()
+    allowance = Allowance(PER_S, 3.0, clock)
+    assert allowance.take(3.0) and not allowance.take(0.5)
+    clock.advance(100)
+    assert not allowance.take(3.5) and allowance.take(3.0) and not allowance.take(0.5)

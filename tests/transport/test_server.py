@@ -29,7 +29,7 @@ from transport.messages import (
     encode,
 )
 from transport.pacer import Pacer
-from transport.server import MAX_BAD_MESSAGES, Session, open_session
+from transport.server import MAX_BAD_MESSAGES, TALK_AT_ONCE, TURN_BYTES, Session, open_session
 
 
 async def received(device: MemoryConnection) -> Message:
@@ -210,19 +210,26 @@ async def test_too_much_garbage_ends_the_session() -> None:
         assert [type(await received(device)) for _ in range(4)] == [ErrorMessage] * 3 + [Bye]
 
 
-@pytest.mark.parametrize("bad", [b"\xc1", encode(ClipMessage.of(packet(1, codec="jpeg")))])
-async def test_what_is_turned_down_takes_turns_among_all_devices_and_nothing_else_waits(bad: bytes) -> None:
+BAD = [b"\xc1", encode(ClipMessage.of(packet(1, codec="jpeg"))), encode(Probe(nonce=1))]
+
+
+async def exhaust(device: MemoryConnection, data: bytes) -> None:
+    """Say what is no clip for as long as it is free."""
+    for _ in range(int(TALK_AT_ONCE) - 1):
+        await device.send(data)
+        await received(device)
+
+
+@pytest.mark.parametrize("data", BAD)
+async def test_what_is_no_clip_takes_turns_among_all_devices_and_nothing_else_waits(data: bytes) -> None:
     clock = ManualClock()
-    pacer = Pacer(1.0, clock)
-    async with session_of(pacer=pacer) as (one, _), session_of(pacer=pacer) as (other, _):
-        for _ in range(2):
-            await one.send(bad)
-            await other.send(bad)
+    shared = {"pacer": Pacer(1.0, clock), "clock": clock, "max_bad_messages": 100}
+    async with session_of(**shared) as (one, _), session_of(**shared) as (other, _):
         for device in (one, other):
-            assert isinstance(await received(device), ErrorMessage)
-        async with session_of(pacer=pacer) as (healthy, _):
-            await sent(healthy, 2)
-            assert isinstance(await received(healthy), Ack)
+            await exhaust(device, data)
+            await device.send(data)
+            await received(device)
+            await device.send(data)
         told: list[str] = []
 
         async def hear(name: str, device: MemoryConnection) -> None:
@@ -233,10 +240,33 @@ async def test_what_is_turned_down_takes_turns_among_all_devices_and_nothing_els
             group.start_soon(hear, "one", one)
             group.start_soon(hear, "other", other)
             await anyio.wait_all_tasks_blocked()
-            assert told == ["one"]
-            clock.advance(1.0)
-            await anyio.wait_all_tasks_blocked()
-            assert told == ["one", "other"]
+            assert told == ["one"], "who comes second waits for its turn"
+            async with session_of(**shared) as (healthy, _):
+                await exhaust(healthy, data)
+                await sent(healthy, 2)
+                assert isinstance(await received(healthy), Ack)
+            while len(told) < 2:
+                clock.advance(0.1)
+                await anyio.wait_all_tasks_blocked()
+            assert clock.now() <= 2.5
+
+
+async def test_large_messages_that_are_no_clips_take_more_turns() -> None:
+    clock = ManualClock()
+    big = WELCOME.model_copy(update={"max_message_bytes": 1 << 21})
+    device, cloud = memory_link()
+    await device.send(encode(HELLO))
+    async with open_session(cloud, big, accept_all, clock=clock, pacer=Pacer(1.0, clock)):
+        await received(device)
+        for _ in range(2):
+            await device.send(encode(Probe(nonce=1, payload=bytes(TURN_BYTES * int(TALK_AT_ONCE)))))
+            await received(device)
+        await device.send(encode(Probe(nonce=2)))
+        with anyio.move_on_after(0.05) as too_soon:
+            await received(device)
+        assert too_soon.cancelled_caught
+        clock.advance(TALK_AT_ONCE + 2)
+        assert await received(device) == Probe(nonce=2, reply=True)
 
 
 @pytest.mark.parametrize("message", [HELLO, WELCOME, Ack(clip_id="a", num_bytes=1), Result(clip_id="a")])

@@ -23,6 +23,7 @@ from transport.connection import Connection
 from transport.front import NEWCOMER_BYTES, NEWCOMERS
 from transport.security import Credentials, Entrance, Tokens, client_context, server_context
 from transport.serving import Address, serve
+from transport.visits import AT_ONCE
 from transport.websocket import dial
 
 TOKEN = SecretStr("a-token-of-this-cloud-0")
@@ -179,6 +180,19 @@ async def test_devices_get_in_while_strangers_knock_all_the_time() -> None:
             for _ in range(20):
                 await speaks(address)
             done.set()
+
+
+async def test_who_connects_too_often_is_not_let_in_and_others_are(caplog: pytest.LogCaptureFixture) -> None:
+    async with listening() as address:
+        with ExitStack() as stack:
+            crowd = []
+            for _ in range(AT_ONCE + 20):
+                crowd.append(knock(stack, address.port))
+                await anyio.lowlevel.checkpoint()
+            for gone in crowd[-5:]:
+                assert await ended(gone) == b""
+            await speaks(address)
+    assert f"{CROWD}: connects too often" in caplog.text
 
 
 async def test_who_opened_a_websocket_and_says_nothing_is_a_stranger_still() -> None:

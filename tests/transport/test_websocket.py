@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -26,7 +27,7 @@ from transport.connection import Connection
 from transport.events import LinkDown, LinkUp
 from transport.messages import Bye, encode
 from transport.serving import Address, serve
-from transport.websocket import cloud_url, dial
+from transport.websocket import PINGS_PER_S, cloud_url, dial
 
 LIMIT = 1 << 20
 BIG = WELCOME.model_copy(update={"max_message_bytes": LIMIT})
@@ -207,8 +208,14 @@ async def test_a_ping_is_answered_between_messages() -> None:
         writer.close()
 
 
-@pytest.mark.parametrize("frame", [b"\x82\x81\0\0\0\0x", b"\x89\x80\0\0\0\0"], ids=["message", "ping"])
-async def test_between_two_messages_that_have_come_already_others_have_their_turn(frame: bytes) -> None:
+@pytest.mark.parametrize(
+    ("frame", "count"),
+    [(b"\x82\x81\0\0\0\0x", 200), (b"\x89\x80\0\0\0\0", 4)],
+    ids=["message", "ping"],
+)
+async def test_between_two_messages_that_have_come_already_others_have_their_turn(
+    frame: bytes, count: int
+) -> None:
     turns = []
 
     async def read(connection: Connection) -> None:
@@ -229,11 +236,26 @@ async def test_between_two_messages_that_have_come_already_others_have_their_tur
     done = anyio.Event()
     async with listening(read) as address:
         _, writer = await handshaken(address)
-        writer.write(200 * frame + b"\x82\x83\0\0\0\0end")
+        writer.write(count * frame + b"\x82\x83\0\0\0\0end")
         with anyio.fail_after(5):
             await done.wait()
         writer.close()
-    assert turns.count("other") >= 200
+    assert turns.count("other") >= count
+
+
+async def test_pings_are_answered_at_a_pace() -> None:
+    async def read(connection: Connection) -> None:
+        connection.welcome()
+        await connection.receive()
+
+    async with listening(read) as address:
+        reader, writer = await handshaken(address)
+        writer.write(1000 * b"\x89\x80\0\0\0\0")
+        began = time.monotonic()
+        with anyio.fail_after(5):
+            await reader.readexactly(2 * 4)
+        assert time.monotonic() - began >= 2 / PINGS_PER_S
+        writer.close()
 
 
 async def test_text_is_no_message() -> None:

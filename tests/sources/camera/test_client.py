@@ -3,6 +3,8 @@
 import asyncio
 from itertools import pairwise
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from sources.camera.h264 import IDR, kind_of
@@ -66,6 +68,27 @@ async def test_the_client_s_own_reports_are_swallowed_between_its_requests():
         for _ in range(3):
             client.writer.write(b"$\x01\x00\x08\x80\xc9\x00\x01abcd")
             assert (await client.ask("GET_PARAMETER")).status == 200
+
+
+async def test_between_two_requests_that_have_come_already_others_have_their_turn():
+    turns = 0
+
+    async def take_turns():
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with turned_camera() as turned:
+        client = await turned.player()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(take_turns)
+            ask = "OPTIONS * RTSP/1.0\r\nCSeq: {}\r\n\r\n"
+            client.writer.write("".join(ask.format(1000 + number) for number in range(200)).encode())
+            with anyio.fail_after(5):
+                await client.reader.readuntil(b"1199")
+            tasks.cancel_scope.cancel()
+    assert turns >= 200
 
 
 async def test_a_paused_client_gets_nothing_and_goes_on_at_a_key_frame():
