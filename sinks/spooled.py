@@ -42,6 +42,7 @@ class SpooledSink:
         self._numbers = Numbers(spool.folder)
         spool.before_removal = self._numbers.keep
         self._remote = remote
+        self._fields = {"sink": remote.name}
         self._clock = clock
         self._grace_s = grace_s
         self._outage = outage
@@ -84,6 +85,7 @@ class SpooledSink:
                 self._remote.name,
                 rest,
                 self._spool.folder,
+                extra=self._fields,
             )
         self._spool.close()
 
@@ -99,7 +101,8 @@ class SpooledSink:
             self._spool.close()
             raise SinkError(f"{self._spool.folder}: cannot be used ({error.strerror})") from error
         if self._spool.cut_bytes:
-            log.warning("%s: cut %d bytes of a torn end", self._spool.folder, self._spool.cut_bytes)
+            folder, cut_bytes = self._spool.folder, self._spool.cut_bytes
+            log.warning("%s: cut %d bytes of a torn end", folder, cut_bytes, extra=self._fields)
 
     def _start(self) -> None:
         self._thread = Thread(target=self._serve, name=f"courier {self._remote.name}", daemon=True)

@@ -68,6 +68,7 @@ def test_what_does_not_arrive_within_the_grace_is_said_and_sent_by_the_next_run(
     write(spooled(tmp_path, absent, grace_s=0.05), 0, 1, 2)
     assert absent.seqs == []
     assert f"far://end: 3 records stay in {tmp_path}; the next run sends them" in caplog.messages
+    assert {record.sink for record in caplog.records} == {"far://end"}
     present = FlakyRemote()
     write(spooled(tmp_path, present), 3)
     assert present.seqs == [0, 1, 2, 3]
@@ -99,6 +100,7 @@ def test_a_torn_end_is_told(tmp_path, caplog):
     (tmp_path / f"{1:016d}.ndjson").write_bytes(b'{"clip')
     write(spooled(tmp_path, FlakyRemote()))
     assert f"{tmp_path}: cut 6 bytes of a torn end" in caplog.messages
+    assert [record.sink for record in caplog.records] == ["far://end"]
 
 
 def test_a_spool_that_is_in_use_is_one_clear_error_and_closing_is_harmless(tmp_path):
