@@ -84,10 +84,12 @@ class Courier:
 
     def statistics(self) -> SinkStatistics:
         """What became of the records so far."""
+        in_memory = self._spool.in_memory
         return SinkStatistics(
             self._remote.name,
             self._sent,
-            spooled=self._spool.waiting,
+            waiting=in_memory,
+            spooled=max(0, self._spool.waiting - in_memory),
             given_up=self._spool.given_up + self._refused,
             failing_since=self._outage.since,
             last_error=self._outage.last_error,

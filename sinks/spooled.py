@@ -24,7 +24,8 @@ HANG_S = 10.0
 
 
 class SpooledSink:
-    """`write()` returns once the record is in `spool`; a thread with its own event loop sends it on.
+    """`write()` returns once the record is in `spool`, or waits in memory while its disk is full; a thread
+    with its own event loop sends it on.
 
     `close()` sends what waits for at most `grace_s`; the rest stays in the spool for the next run. The last
     number of each source stays there, too, so that no number comes twice.
@@ -46,6 +47,7 @@ class SpooledSink:
         self._clock = clock
         self._grace_s = grace_s
         self._outage = outage
+        self._disk = Outage()
         self._courier: Courier | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: anyio.Event | None = None
@@ -58,9 +60,10 @@ class SpooledSink:
         self._start()
 
     def write(self, prediction: Prediction) -> None:
-        """Keep one record until it has arrived; SinkError when the disk refuses."""
+        """Keep one record until it has arrived; SinkError when the disk refuses and memory is full."""
         self._numbers.note(prediction.source, prediction.seq)
         self._spool.append(to_line(prediction))
+        self._judge_disk()
         if self._courier is not None:
             self._on_loop(self._courier.wake)
 
@@ -73,13 +76,15 @@ class SpooledSink:
         self._on_loop(partial(self._remote.tell, source, state))
 
     def close(self) -> None:
-        """Send what waits while the grace lasts, and say what stays."""
+        """Send what waits while the grace lasts, and say what stays. What neither the far end nor the disk
+        took still counts as waiting in memory."""
         if self._thread is None or self._closing is None:
             return
         self._on_loop(self._closing.set)
         self._thread.join(self._grace_s + HANG_S)
         self._thread = None
-        if rest := self._spool.waiting:
+        self._spool.close()
+        if rest := self._spool.waiting - self._spool.in_memory:
             log.warning(
                 "%s: %d records stay in %s; the next run sends them",
                 self._remote.name,
@@ -87,22 +92,38 @@ class SpooledSink:
                 self._spool.folder,
                 extra=self._fields,
             )
-        self._spool.close()
 
     def statistics(self) -> SinkStatistics:
         """What became of the records so far; any thread may ask."""
-        return self._courier.statistics() if self._courier else SinkStatistics(self._remote.name)
+        far = self._courier.statistics() if self._courier else SinkStatistics(self._remote.name)
+        disk = SinkStatistics(
+            self._remote.name, failing_since=self._disk.since, last_error=self._disk.last_error
+        )
+        return disk.behind(far)
 
     def _open_spool(self) -> None:
         self._spool.open()
         try:
             self._numbers.load()
+            self._numbers.reserve()
         except OSError as error:
             self._spool.close()
             raise SinkError(f"{self._spool.folder}: cannot be used ({error.strerror})") from error
         if self._spool.cut_bytes:
             folder, cut_bytes = self._spool.folder, self._spool.cut_bytes
             log.warning("%s: cut %d bytes of a torn end", folder, cut_bytes, extra=self._fields)
+
+    def _judge_disk(self) -> None:
+        now, refusal = self._clock.now(), self._spool.refusal
+        if refusal is None:
+            lasted_s = self._disk.over(now)
+            if lasted_s is not None:
+                said = "%s: takes records again after %.0f s"
+                log.warning(said, self._spool.folder, lasted_s, extra=self._fields)
+            return
+        self._disk.failed(now, refusal)
+        if self._disk.to_say(now):
+            log.warning("%s; they wait in memory", refusal, extra=self._fields)
 
     def _start(self) -> None:
         self._thread = Thread(target=self._serve, name=f"courier {self._remote.name}", daemon=True)

@@ -138,6 +138,80 @@ def test_a_disk_that_is_full_for_a_while_loses_no_clip_and_stops_none(small_disk
     assert len(records) > len(lines_when_full) + 10
 
 
+class Receiver(BaseHTTPRequestHandler):
+    """Says yes to all records, or nothing at all while the server has no `answers`."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if not self.server.answers.wait(60):
+            return
+        self.server.seqs += [record["seq"] for record in json.loads(body)]
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@contextmanager
+def receiver():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    server.seqs, server.answers = [], threading.Event()
+    server.answers.set()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.answers.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def device_to(server, spool, *options):
+    far = f"http://127.0.0.1:{server.server_port}/hook#grace_s=0.5&spool={spool}"
+    return start(
+        "device", "--source", "pattern:motions?fps=100", "--device-only", "--strict", "--sink", far, *options
+    )
+
+
+def ended(device, condition):
+    """Ask a device to end once this holds; its exit status and all that it said."""
+    said = Listener(device)
+    try:
+        condition(said)
+        device.send_signal(signal.SIGTERM)
+        status = device.wait(60)
+    finally:
+        device.kill()
+        told = said.all()
+    return status, told
+
+
+def test_a_full_disk_keeps_no_record_from_a_far_end_that_works(small_disk):
+    (small_disk / "filler").write_bytes(bytes((PAGES - 4) * PAGE_BYTES))
+    with receiver() as server:
+        for enough in (40, 80):
+            device = device_to(server, small_disk / "spool")
+            status, told = ended(device, lambda said, most=enough: until(lambda: len(server.seqs) > most))
+            assert status == 0, told
+            assert server.seqs == list(range(len(server.seqs)))
+            if enough == 40:
+                assert f"{small_disk}/spool: records cannot be spooled (No space left on" in told
+
+
+def test_records_that_neither_a_far_end_nor_its_spool_took_are_an_error(small_disk):
+    (small_disk / "filler").write_bytes(bytes((PAGES - 4) * PAGE_BYTES))
+    with receiver() as server:
+        server.answers.clear()
+        device = device_to(server, small_disk / "spool")
+        status, told = ended(device, lambda said: said.wait_for("No space left"))
+    assert status == 2, told
+    assert re.search(r"^janus: .*spool: records cannot be spooled .*; \d+ records were not", told, re.M)
+
+
 def waiting(url, sink):
     return Page(fetch(url)[1])("janus_sink_waiting_records", sink=str(sink))
 

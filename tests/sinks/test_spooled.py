@@ -1,8 +1,11 @@
+import errno
 import logging
 import signal
 import subprocess
 import sys
 import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -134,6 +137,66 @@ def test_numbers_that_cannot_be_read_are_one_clear_error(tmp_path):
         sink.open()
     (tmp_path / "numbers").rmdir()
     write(spooled(tmp_path, FlakyRemote()), 0)
+
+
+@contextmanager
+def full_disk():
+    """The disk takes no record, though it would replace what it holds."""
+
+    def refuse(fd, line):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as turned:
+        turned.setattr("sinks.spool.write_all", refuse)
+        yield
+
+
+def test_a_full_disk_keeps_nothing_from_a_far_end_that_works_and_no_number_comes_twice(tmp_path, caplog):
+    remote = FlakyRemote()
+    sink = spooled(tmp_path, remote)
+    sink.open()
+    sink.write(numbered(0))
+    with full_disk():
+        for seq in range(1, 30):
+            sink.write(numbered(seq))
+        now = sink.statistics()
+        assert now.failing_since is not None
+        assert now.last_error == f"{tmp_path}: records cannot be spooled (No space left on device)"
+        while remote.seqs != list(range(30)):
+            time.sleep(0.001)
+    sink.write(numbered(30))
+    assert sink.statistics().failing_since is None
+    sink.close()
+    assert remote.seqs == list(range(31))
+    assert [said.rpartition(" after")[0] or said for said in caplog.messages] == [
+        f"{tmp_path}: records cannot be spooled (No space left on device); they wait in memory",
+        f"{tmp_path}: takes records again",
+    ]
+    assert {record.sink for record in caplog.records} == {"far://end"}
+    again = spooled(tmp_path, FlakyRemote())
+    again.open()
+    assert again.next_seq("abseiling") == 31
+    again.close()
+
+
+@pytest.mark.parametrize("room_at_last", [True, False])
+def test_in_an_outage_over_a_full_disk_memory_counts_as_waiting_until_the_disk_takes_it(
+    tmp_path, room_at_last, caplog
+):
+    remote = FlakyRemote()
+    remote.there = False
+    sink = spooled(tmp_path, remote, grace_s=0.01)
+    sink.open()
+    sink.write(numbered(0))
+    with full_disk():
+        sink.write(numbered(1))
+        assert (sink.statistics().spooled, sink.statistics().waiting) == (1, 1)
+        if not room_at_last:
+            sink.close()
+    sink.close()
+    left = 2 if room_at_last else 1
+    assert (sink.statistics().spooled, sink.statistics().waiting) == (left, 2 - left)
+    assert f"far://end: {left} records stay in {tmp_path}; the next run sends them" in caplog.messages
 
 
 WRITER = """
