@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import ssl
-import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -15,13 +14,14 @@ from typer.testing import CliRunner
 
 from commands.profiling.cache import write_profile
 from main import app
+from tests import disks
 from tests.commands.machines import profile_for
 from tests.commands.operations.pages import Page, fetch
 from tests.commands.processes import Listener, only_line, start
 from tests.transport.certificates import Authority
 
 DEVICE = ("device", "--source", "pattern:motions?clips=1", "--split")
-PAGE_BYTES, PAGES = 4096, 16
+PAGES = 16
 
 
 def invoke(*arguments):
@@ -95,21 +95,13 @@ def test_a_port_in_use_is_one_line(arguments, said, model, tmp_path):
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 64 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    size = f"size={PAGES * PAGE_BYTES}"
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with disks.small_disk(tmp_path / "disk", PAGES) as folder:
+        yield folder
 
 
 def test_a_disk_that_is_full_for_a_while_loses_no_clip_and_stops_none(small_disk):
     output, filler = small_disk / "out.jsonl", small_disk / "filler"
-    filler.write_bytes(bytes((PAGES - 1) * PAGE_BYTES))
+    filler.write_bytes(bytes((PAGES - 1) * disks.PAGE_BYTES))
     source = "pattern:motions?fps=100"
     device = start(
         *("device", "--source", source, "--device-only", "--strict", "-o", output, "--metrics-port", 0)
@@ -191,7 +183,7 @@ def ended(device, condition):
 
 
 def test_a_full_disk_keeps_no_record_from_a_far_end_that_works(small_disk):
-    (small_disk / "filler").write_bytes(bytes((PAGES - 4) * PAGE_BYTES))
+    (small_disk / "filler").write_bytes(bytes((PAGES - 4) * disks.PAGE_BYTES))
     with receiver() as server:
         for enough in (40, 80):
             device = device_to(server, small_disk / "spool")
@@ -203,7 +195,7 @@ def test_a_full_disk_keeps_no_record_from_a_far_end_that_works(small_disk):
 
 
 def test_records_that_neither_a_far_end_nor_its_spool_took_are_an_error(small_disk):
-    (small_disk / "filler").write_bytes(bytes((PAGES - 4) * PAGE_BYTES))
+    (small_disk / "filler").write_bytes(bytes((PAGES - 4) * disks.PAGE_BYTES))
     with receiver() as server:
         server.answers.clear()
         device = device_to(server, small_disk / "spool")
