@@ -1,6 +1,7 @@
 """One sink on its own thread, so that its outage stalls nobody."""
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from threading import Condition, Thread
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SinkError
 from pipeline.items import Prediction
-from sinks.base import Announces, Remembers, Sink
+from sinks.base import Announces, EndsBy, Remembers, Sink
+from sinks.grace import grace_left_s
 from sinks.outage import Outage, SinkStatistics
 from sinks.record import to_line
 
@@ -58,6 +60,7 @@ class SinkRunner:
         self._sink = sink
         self._bounds = bounds or Bounds()
         self._grace_s = grace_s
+        self._ends = math.inf
         self._clock = clock or SystemClock()
         self._outage = outage or Outage()
         self._behind = behind
@@ -98,6 +101,12 @@ class SinkRunner:
         if isinstance(self._sink, Announces):
             self._sink.tell(source, state)
 
+    def end_by(self, ends: float) -> None:
+        """Let no grace go on beyond this time of the clock, but for the least that an end takes."""
+        self._ends = ends
+        if isinstance(self._sink, EndsBy):
+            self._sink.end_by(ends)
+
     def close(self) -> None:
         """Write what waits for as long as the grace allows, then let go of the sink."""
         if self._thread is None:
@@ -105,7 +114,7 @@ class SinkRunner:
         with self._changed:
             self._closing = self._hurried = True
             self._changed.notify_all()
-        self._thread.join(self._grace_s)
+        self._thread.join(grace_left_s(self._grace_s, self._ends, self._clock.now()))
         with self._changed:
             self._abandoned = True
             self._changed.notify_all()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -13,6 +14,7 @@ from pipeline.clock import Clock
 from pipeline.errors import SinkError
 from pipeline.items import Prediction
 from sinks.courier import Courier, Remote, first_of
+from sinks.grace import grace_left_s
 from sinks.numbers import Numbers
 from sinks.outage import Outage, SinkStatistics
 from sinks.record import to_line
@@ -20,7 +22,7 @@ from sinks.spool import Spool
 
 log = logging.getLogger(__name__)
 
-HANG_S = 10.0
+HANG_S, HURRIED_HANG_S = 10.0, 1.5
 
 
 class SpooledSink:
@@ -46,6 +48,7 @@ class SpooledSink:
         self._fields = {"sink": remote.name}
         self._clock = clock
         self._grace_s = grace_s
+        self._ends = math.inf
         self._outage = outage
         self._disk = Outage()
         self._courier: Courier | None = None
@@ -75,13 +78,18 @@ class SpooledSink:
         """Publish the state of a source as soon as there is a connection; only the latest counts."""
         self._on_loop(partial(self._remote.tell, source, state))
 
+    def end_by(self, ends: float) -> None:
+        """Let `close()` not go on beyond this time of the clock, but for the least that it takes."""
+        self._ends = ends
+
     def close(self) -> None:
         """Send what waits while the grace lasts, and say what stays. What neither the far end nor the disk
         took still counts as waiting in memory."""
         if self._thread is None or self._closing is None:
             return
         self._on_loop(self._closing.set)
-        self._thread.join(self._grace_s + HANG_S)
+        hang_s = HANG_S if self._ends == math.inf else HURRIED_HANG_S
+        self._thread.join(self._left_s() + hang_s)
         self._thread = None
         self._spool.close()
         if rest := self._spool.waiting - self._spool.in_memory:
@@ -142,9 +150,12 @@ class SpooledSink:
 
         async def too_late() -> None:
             await self._finish(courier)
-            await self._clock.sleep(self._grace_s)
+            await self._clock.sleep(self._left_s())
 
         await first_of(courier.run, too_late)
+
+    def _left_s(self) -> float:
+        return grace_left_s(self._grace_s, self._ends, self._clock.now())
 
     async def _finish(self, courier: Courier) -> None:
         if self._closing is not None:

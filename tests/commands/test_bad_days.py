@@ -162,8 +162,8 @@ def receiver():
         thread.join()
 
 
-def device_to(server, spool, *options):
-    far = f"http://127.0.0.1:{server.server_port}/hook#grace_s=0.5&spool={spool}"
+def device_to(server, spool, *options, grace_s=0.5):
+    far = f"http://127.0.0.1:{server.server_port}/hook#grace_s={grace_s}&spool={spool}"
     return start(
         "device", "--source", "pattern:motions?fps=100", "--device-only", "--strict", "--sink", far, *options
     )
@@ -202,6 +202,18 @@ def test_records_that_neither_a_far_end_nor_its_spool_took_are_an_error(small_di
         status, told = ended(device, lambda said: said.wait_for("No space left"))
     assert status == 2, told
     assert re.search(r"^janus: .*spool: records cannot be spooled .*; \d+ records were not", told, re.M)
+
+
+def test_a_far_end_that_hangs_does_not_hold_an_end_beyond_the_grace(tmp_path):
+    with receiver() as server:
+        server.answers.clear()
+        device = device_to(server, tmp_path / "spool", "--grace", 1, grace_s=50)
+        began = time.monotonic()
+        status, told = ended(device, lambda said: said.wait_for("pattern  0.16"))
+        took_s = time.monotonic() - began
+    assert status == 0, told
+    assert re.search(r"\d+ records stay in", told)
+    assert took_s < 40
 
 
 def waiting(url, sink):

@@ -174,6 +174,26 @@ def test_a_sink_that_hangs_at_the_end_is_left_behind(monkeypatch):
     sink.free.set()
 
 
+@pytest.mark.parametrize(("ends", "grace_s"), [(1e9, 0.02), (-1e9, 3600.0)])
+def test_the_end_is_over_at_the_sinks_grace_or_the_deadline_whichever_is_first(ends, grace_s, monkeypatch):
+    monkeypatch.setattr("sinks.grace.LEAST_S", 0.02)
+    runner = runner_for(FlakySink(FULL), grace_s=grace_s)
+    runner.open()
+    runner.end_by(ends)
+    fill(runner, 0)
+    with pytest.raises(SinkError, match="1 records were not written"):
+        runner.close()
+
+
+def test_a_sink_with_a_grace_of_its_own_is_told_of_the_deadline_and_no_other_is():
+    told = []
+    sink = FlakySink()
+    runner_for(sink).end_by(7.0)
+    sink.end_by = told.append
+    runner_for(sink).end_by(8.0)
+    assert told == [8.0]
+
+
 def test_a_long_wait_for_the_next_attempt_ends_with_the_run():
     sink = FlakySink(FULL)
     with running(sink, outage=Outage(first_s=3600, longest_s=3600), grace_s=60) as runner:

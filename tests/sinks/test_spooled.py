@@ -77,6 +77,40 @@ def test_what_does_not_arrive_within_the_grace_is_said_and_sent_by_the_next_run(
     assert present.seqs == [0, 1, 2, 3]
 
 
+def test_a_deadline_cuts_the_grace_short_and_the_records_stay(tmp_path):
+    absent = FlakyRemote()
+    absent.answers = False
+    sink = spooled(tmp_path, absent, grace_s=3600.0)
+    sink.open()
+    sink.write(numbered(0))
+    sink.end_by(0.0)
+    sink.close()
+    assert sink.statistics().spooled == 1
+    present = FlakyRemote()
+    write(spooled(tmp_path, present), 1)
+    assert present.seqs == [0, 1]
+
+
+@pytest.mark.parametrize("left_s", [0.0, 0.1])
+def test_a_thread_that_hangs_is_waited_for_only_briefly_once_there_is_a_deadline(
+    tmp_path, left_s, monkeypatch
+):
+    monkeypatch.setattr("sinks.spooled.HURRIED_HANG_S", 0.05)
+    remote, free = FlakyRemote(), threading.Event()
+
+    async def hang(records):
+        free.wait()
+
+    remote.send = hang
+    sink = spooled(tmp_path, remote)
+    sink.open()
+    sink.write(numbered(0))
+    sink.end_by(time.monotonic() + left_s)
+    sink.close()
+    free.set()
+    assert sink.statistics().spooled == 1
+
+
 def test_how_often_it_tries_again_is_for_who_makes_it_to_say(tmp_path):
     absent, outage, clock = FlakyRemote(), Outage(), SystemClock()
     absent.there = False
