@@ -97,6 +97,7 @@ def test_the_next_numbers_need_no_room_that_a_full_disk_has_not(tmp_path: Path):
 def test_a_full_disk_takes_numbers_again_and_again_without_a_new_file(tmp_path, left):
     Numbers(tmp_path).reserve()
     files = {path.stat().st_ino for path in tmp_path.iterdir()}
+    held = [path.open() for path in tmp_path.iterdir()]  # so that no new file gets one of their numbers
     if left != "nothing":
         os.link(tmp_path / "numbers", tmp_path / "numbers.old")
     if left == "a link of older ones":
@@ -107,6 +108,8 @@ def test_a_full_disk_takes_numbers_again_and_again_without_a_new_file(tmp_path, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["numbers", "numbers.new"]
     if left != "a link of older ones":
         assert {path.stat().st_ino for path in tmp_path.iterdir()} == files
+    for file in held:
+        file.close()
 
 
 def test_a_disk_without_room_at_the_beginning_keeps_nobody_from_it(tmp_path, monkeypatch):
