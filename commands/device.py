@@ -82,6 +82,11 @@ def _telling(sinks: Sequence[SinkRunner]) -> OnChange:
     return change
 
 
+def _end_by(sinks: Sequence[SinkRunner], ends: float) -> None:
+    for sink in sinks:
+        sink.end_by(ends)
+
+
 async def _run(
     settings: DeviceSettings,
     way: Way,
@@ -113,6 +118,7 @@ async def _run(
     def stop() -> None:
         nonlocal asked
         asked = True
+        _end_by(sinks, clock.now() + settings.grace_s)
         watch.ended("the run was asked to end")
         for source in sources:
             source.close()
@@ -121,4 +127,5 @@ async def _run(
         tell_where(metrics)
         async with ending_on_signals(stop, settings.grace_s, clock):
             return await way.run(job, clock), asked
+    _end_by(sinks, clock.now())
     return None, asked

@@ -24,6 +24,14 @@ class Announces(Protocol):
 
 
 @runtime_checkable
+class EndsBy(Protocol):
+    """A sink with a grace of its own at its end, which is not to go on beyond a time of the monotonic clock;
+    any thread may call, before `close()`."""
+
+    def end_by(self, ends: float) -> None: ...
+
+
+@runtime_checkable
 class Remembers(Protocol):
     """A sink that holds the records of earlier runs: the number after a source's last clip in it, 0 if there
     is none; to be asked once it is open."""

@@ -84,10 +84,12 @@ class Courier:
 
     def statistics(self) -> SinkStatistics:
         """What became of the records so far."""
+        in_memory = self._spool.in_memory
         return SinkStatistics(
             self._remote.name,
             self._sent,
-            spooled=self._spool.waiting,
+            waiting=in_memory,
+            spooled=max(0, self._spool.waiting - in_memory),
             given_up=self._spool.given_up + self._refused,
             failing_since=self._outage.since,
             last_error=self._outage.last_error,
@@ -115,7 +117,9 @@ class Courier:
                 self._most_records = max(1, len(parcel.records) // 2)
                 return True
             self._refused += self._spool.acknowledge(parcel)
-            log.warning("%s; the record of %s is given up", error, parcel.records[0].fields["clip_id"])
+            clip_id = parcel.records[0].fields["clip_id"]
+            fields = {"sink": self._remote.name, "clip": clip_id}
+            log.warning("%s; the record of %s is given up", error, clip_id, extra=fields)
         else:
             self._spool.acknowledge(parcel)
             self._sent += len(parcel.records)
@@ -126,14 +130,16 @@ class Courier:
     def _say_it_works(self) -> None:
         lasted_s = self._outage.over(self._clock.now())
         if lasted_s is not None:
-            log.warning("%s: works again after %.0f s", self._remote.name, lasted_s)
+            name = self._remote.name
+            log.warning("%s: works again after %.0f s", name, lasted_s, extra={"sink": name})
 
     async def _pause(self, error: Exception) -> None:
         said = str(error) if isinstance(error, SinkError) else f"{self._remote.name}: {type(error).__name__}"
         now = self._clock.now()
         wait_s = self._outage.failed(now, said)
         if self._outage.to_say(now):
-            log.warning("%s; %d records wait in %s", said, self._spool.waiting, self._spool.folder)
+            waiting, folder = self._spool.waiting, self._spool.folder
+            log.warning("%s; %d records wait in %s", said, waiting, folder, extra={"sink": self._remote.name})
         if self._finishing.is_set():
             await self._clock.sleep(min(wait_s, HURRIED_WAIT_S))
         else:

@@ -29,6 +29,8 @@ CREATE TABLE predictions (
 """
 INDEX = "CREATE INDEX IF NOT EXISTS predictions_of_source ON predictions (source, seq)"
 LAST = "SELECT max(seq) FROM predictions WHERE source = ?"
+NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+AS_IT_LIES = ("mode=ro", "mode=ro&immutable=1")
 INSERT = "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 REFUSALS = (
     sqlite3.IntegrityError,
@@ -39,6 +41,10 @@ REFUSALS = (
     TypeError,
     ValueError,
 )
+
+
+class NoRoom(SinkError):
+    """The disk under a database takes nothing now."""
 
 
 class Database:
@@ -73,6 +79,26 @@ class Database:
             raise ConfigError(
                 f"{self._path}: not a database of results, version {VERSION}; choose another file"
             ) from None
+
+    def open_to_read(self) -> None:
+        """Open a database that is there already and cannot be written to now, even without room for the files
+        that SQLite puts beside it; SinkError where that cannot be. What a killed run left in such a file may
+        then be missing."""
+        for way in AS_IT_LIES:
+            try:
+                self._connection = sqlite3.connect(
+                    f"{self._path.absolute().as_uri()}?{way}",
+                    timeout=BUSY_S,
+                    check_same_thread=False,
+                    uri=True,
+                )
+                self.next_seq("")
+            except (sqlite3.Error, SinkError) as error:
+                self.close()
+                unreadable = error
+            else:
+                return
+        raise SinkError(f"{self._path}: the disk is full and results cannot be read") from unreadable
 
     def next_seq(self, source: str) -> int:
         """The number after the last clip of a source in the database; SinkError when it cannot be read."""
@@ -131,7 +157,8 @@ class Database:
 
     def _failed(self, error: Exception) -> SinkError:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        return SinkError(f"{self._path}: results cannot be written ({why})")
+        kind = NoRoom if getattr(error, "sqlite_errorcode", 0) & 0xFF in NO_ROOM else SinkError
+        return kind(f"{self._path}: results cannot be written ({why})")
 
 
 def row(record: Spooled) -> tuple[str | int | float | None, ...]:

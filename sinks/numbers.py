@@ -32,6 +32,11 @@ class Numbers:
         with self._lock:
             self._loaded()
 
+    def reserve(self) -> None:
+        """See to it that a disk that is full later has room for the numbers, if it has any now."""
+        with suppress(OSError):
+            self.keep()
+
     def next_seq(self, source: str) -> int:
         """The number after a source's last one, 0 where it has none."""
         with self._lock:
@@ -70,9 +75,10 @@ def read_numbers(folder: Path) -> dict[str, int]:
 def replace_numbers(folder: Path, numbers: dict[str, int]) -> None:
     """Replace the numbers kept in `folder` in one step; raises OSError, keeping the old ones.
 
-    The next file is there before it is needed, so that a disk filled by the spool itself can be freed.
+    The next file is there before it is needed, and is the last one again, so that a full disk needs no room.
     """
-    data, fresh = json.dumps(numbers).encode(), folder / f"{NUMBERS}.new"
+    data, path = json.dumps(numbers).encode(), folder / NUMBERS
+    fresh, last = folder / f"{NUMBERS}.new", folder / f"{NUMBERS}.old"
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         write_all(fd, data)
@@ -80,9 +86,14 @@ def replace_numbers(folder: Path, numbers: dict[str, int]) -> None:
         os.fdatasync(fd)
     finally:
         os.close(fd)
-    fresh.replace(folder / NUMBERS)
     with suppress(OSError):
-        fresh.write_bytes(b" " * len(data))
+        os.link(path, last)
+    fresh.replace(path)
+    try:
+        last.replace(fresh)
+    except OSError:
+        with suppress(OSError):
+            fresh.write_bytes(b" " * len(data))
 
 
 def _understood(path: Path) -> dict[str, int]:

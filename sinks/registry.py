@@ -42,7 +42,8 @@ def make_sink(settings: AnySink, clock: Clock | None = None, console: Console | 
     clock = clock or SystemClock()
     match settings:
         case ConsoleSettings():
-            return _local(CONSOLE, ConsoleSink(console or Console()), settings, clock, Bounds(give_up=True))
+            sink: Sink = ConsoleSink(console or Console())
+            return _local(CONSOLE, sink, settings, clock, Bounds(give_up=True, forgiven=True))
         case JsonlSettings(path=path):
             sink = JsonlSink(path, resume=str(path) != "-")
             return _local(str(path), sink, settings, clock, Bounds())

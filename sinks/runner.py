@@ -1,6 +1,7 @@
 """One sink on its own thread, so that its outage stalls nobody."""
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from threading import Condition, Thread
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import SinkError
 from pipeline.items import Prediction
-from sinks.base import Announces, Remembers, Sink
+from sinks.base import Announces, EndsBy, Remembers, Sink
+from sinks.grace import grace_left_s
 from sinks.outage import Outage, SinkStatistics
 from sinks.record import to_line
 
@@ -20,11 +22,13 @@ ABANDON_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much may wait in memory, and what happens beyond: the oldest is given up, or the run fails."""
+    """How much may wait in memory, and what happens beyond: the oldest is given up, or the run fails.
+    `forgiven` makes what was lost by the end no error of the run."""
 
     most_records: int = 10_000
     most_bytes: int = 64_000_000
     give_up: bool = False
+    forgiven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,8 @@ class SinkRunner:
     """Takes records without blocking and hands them to `sink` in order, trying each until it is in.
 
     Beyond `bounds`, `write()` raises SinkError or gives the oldest up. `close()` goes on for `grace_s`,
-    then raises SinkError if records are left (or, if they may be given up, says so). `behind` adds the
-    numbers of what lies behind the sink to `statistics()`.
+    then raises SinkError if records are left or had to be given up (or, if that is forgiven, says so).
+    `behind` adds the numbers of what lies behind the sink to `statistics()`.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class SinkRunner:
         self._sink = sink
         self._bounds = bounds or Bounds()
         self._grace_s = grace_s
+        self._ends = math.inf
         self._clock = clock or SystemClock()
         self._outage = outage or Outage()
         self._behind = behind
@@ -63,7 +68,7 @@ class SinkRunner:
         self._current: _Held | None = None
         self._num_bytes = 0
         self._written = 0
-        self._given_up = 0
+        self._given_up = self._overflow = 0
         self._hopeless: str | None = None
         self._closing = self._hurried = self._abandoned = False
         self._changed = Condition()
@@ -96,6 +101,12 @@ class SinkRunner:
         if isinstance(self._sink, Announces):
             self._sink.tell(source, state)
 
+    def end_by(self, ends: float) -> None:
+        """Let no grace go on beyond this time of the clock, but for the least that an end takes."""
+        self._ends = ends
+        if isinstance(self._sink, EndsBy):
+            self._sink.end_by(ends)
+
     def close(self) -> None:
         """Write what waits for as long as the grace allows, then let go of the sink."""
         if self._thread is None:
@@ -103,7 +114,7 @@ class SinkRunner:
         with self._changed:
             self._closing = self._hurried = True
             self._changed.notify_all()
-        self._thread.join(self._grace_s)
+        self._thread.join(grace_left_s(self._grace_s, self._ends, self._clock.now()))
         with self._changed:
             self._abandoned = True
             self._changed.notify_all()
@@ -144,6 +155,7 @@ class SinkRunner:
             )
         self._num_bytes -= self._queue.popleft().num_bytes
         self._given_up += 1
+        self._overflow += 1
 
     def _why(self) -> str:
         return self._outage.last_error or f"{self.name}: too slow"
@@ -201,14 +213,15 @@ class SinkRunner:
             return not self._abandoned
 
     def _account_for_the_rest(self) -> None:
-        with self._changed:
-            rest = self._waiting
-            if not rest:
-                return
-            said = f"{self._why()}; {rest} records were not written"
-            if self._bounds.give_up:
-                self._given_up += rest
+        now = self.statistics()
+        lost = now.waiting + self._overflow
+        if not lost:
+            return
+        said = f"{now.last_error or self._why()}; {lost} records were not written"
+        if self._bounds.give_up:
+            with self._changed:
+                self._given_up += self._waiting
                 self._queue.clear()
-        if not self._bounds.give_up:
+        if not self._bounds.forgiven:
             raise SinkError(said)
         log.warning("%s", said, extra={"sink": self.name})

@@ -22,6 +22,7 @@ from sinks.segments import (
     read_position,
     records_before,
 )
+from sinks.tail import Tail
 
 SEGMENTS = 8
 
@@ -34,12 +35,14 @@ class Spool:
     cut may lose what came later. What is not acknowledged is read again after a restart. When full,
     the oldest eighth is given up. Any thread may call; all but `open()` block only for the disk.
     `before_removal` is called before records leave the disk; its OSError keeps them there for the next start.
+    While the disk refuses (`refusal` says why) the latest wait in a `Tail`, until it takes them again.
     """
 
     def __init__(self, folder: Path, max_bytes: int, clock: Clock, sync_s: float = 1.0) -> None:
         self.folder = folder
         self.given_up = 0
         self.cut_bytes = 0
+        self.refusal: str | None = None
         self.before_removal: Callable[[], None] = lambda: None
         self._max_bytes = max_bytes
         self._segment_bytes = max_bytes // SEGMENTS
@@ -49,6 +52,8 @@ class Spool:
         self._segments: deque[Segment] = deque()
         self._position = Position(0, 0)
         self._taken = 0
+        self._tail = Tail()
+        self._owes_word = False
         self._fd: int | None = None
         self._lock_fd: int | None = None
         self._lock = Lock()
@@ -57,7 +62,12 @@ class Spool:
     def waiting(self) -> int:
         """How many records are not yet acknowledged."""
         with self._lock:
-            return sum(segment.records for segment in self._segments) - self._taken
+            return sum(segment.records for segment in self._segments) - self._taken + len(self._tail)
+
+    @property
+    def in_memory(self) -> int:
+        """How many of these are not on disk."""
+        return len(self._tail)
 
     def open(self) -> None:
         """Lock the folder, mend what a crash left and go on behind it; SinkError where that cannot be."""
@@ -76,18 +86,21 @@ class Spool:
             raise self._failed("cannot be used", error) from error
 
     def append(self, line: bytes) -> None:
-        """Put one record behind all others; SinkError when the disk refuses. One larger than a segment,
-        or than any record may be, is given up."""
+        """Put one record behind all others; SinkError when the disk refuses and memory is full. One larger
+        than a segment, or than any record may be, is given up."""
         with self._lock:
             if len(line) > min(self._segment_bytes, MAX_LINE_BYTES):
                 self.given_up += 1
                 return
-            while self._num_bytes + len(line) > self._max_bytes and len(self._segments) > 1:
-                self._give_up_oldest()
             try:
+                self._spill()
                 self._write(line)
+                self.refusal = None
             except OSError as error:
-                raise self._failed("records cannot be spooled", error) from error
+                refused = self._failed("records cannot be spooled", error)
+                self.refusal = str(refused)
+                if not self._tail.add(line):
+                    raise refused from error
 
     def read(self, most_records: int, most_bytes: int = MAX_LINE_BYTES) -> Parcel | None:
         """The oldest records that are not acknowledged, as many as fit, at least one; None for none.
@@ -96,13 +109,16 @@ class Spool:
         """
         with self._lock:
             try:
-                return self._read(most_records, most_bytes)
+                return self._read(most_records, most_bytes) or self._tail.read(most_records, most_bytes)
             except OSError as error:
                 raise self._failed("records cannot be read", error) from error
 
     def acknowledge(self, parcel: Parcel) -> bool:
         """Forget what was read; False where it was given up in the meantime."""
         with self._lock:
+            if self._tail.take(parcel):
+                self._give_word()
+                return True
             if parcel.start != self._position:
                 return False
             self.given_up += parcel.num_lines - len(parcel.records)
@@ -110,9 +126,14 @@ class Spool:
             return True
 
     def close(self) -> None:
-        """Let the disk keep what waits, remove what does not, and let go of the folder."""
+        """Let the disk keep what waits, remove what does not, and let go of the folder; what the disk does
+        not take stays `in_memory`."""
         with self._lock:
             if self._fd is not None:
+                with suppress(OSError):
+                    self._spill()
+                if self._owes_word:
+                    self._give_word()
                 with suppress(OSError):
                     os.fdatasync(self._fd)
                 os.close(self._fd)
@@ -164,9 +185,16 @@ class Spool:
             self._take(parcel or missing)
         return None
 
+    def _spill(self) -> None:
+        while (line := self._tail.first) is not None:
+            self._write(line)
+            self._tail.drop()
+
     def _write(self, line: bytes) -> None:
         if self._fd is None:
             raise SinkError(f"{self.folder}: written to before it was opened, or after it was closed")
+        while self._num_bytes + len(line) > self._max_bytes and len(self._segments) > 1:
+            self._give_up_oldest()
         last = self._segments[-1]
         if last.num_bytes + len(line) > self._segment_bytes:
             last = self._roll_behind(last)
@@ -225,6 +253,13 @@ class Spool:
     def _remove_if_empty(self) -> None:
         if len(self._segments) == 1 and self._position.offset >= self._segments[0].num_bytes:
             self._remove(self._segments[0])
+
+    def _give_word(self) -> None:
+        try:
+            self.before_removal()
+            self._owes_word = False
+        except OSError:
+            self._owes_word = True
 
     def _remove(self, segment: Segment) -> None:
         with suppress(OSError):  # the next start removes it

@@ -8,7 +8,7 @@ import anyio.lowlevel
 
 from pipeline.clock import Clock
 from pipeline.errors import ConfigError, JanusError, SinkError
-from sinks.database import Database
+from sinks.database import Database, NoRoom
 from sinks.outage import Outage
 from sinks.segments import Spooled
 from sinks.spool import Spool
@@ -63,8 +63,8 @@ class SqliteSession:
 class SqliteSink(SpooledSink):
     """Records in a database, in `spool` while it cannot be written to.
 
-    `open()` makes the database and raises ConfigError for a file that is something else; `next_seq()`
-    counts the database's clips, too.
+    `open()` makes the database and raises ConfigError for a file that is something else; one that is there
+    already may be on a full disk. `next_seq()` counts the database's clips, too.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class SqliteSink(SpooledSink):
     def open(self) -> None:
         """Open the database and the spool, and start to write."""
         try:
-            self._database.open()
+            self._open_database()
             self._open_spool()
         except JanusError:
             self._let_go()
@@ -91,6 +91,12 @@ class SqliteSink(SpooledSink):
         """Write what waits while the grace lasts, and say what stays."""
         super().close()
         self._let_go()
+
+    def _open_database(self) -> None:
+        try:
+            self._database.open()
+        except NoRoom:
+            self._database.open_to_read()
 
     def _let_go(self) -> None:
         self._spool.close()

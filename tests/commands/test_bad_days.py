@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import ssl
-import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -15,13 +14,14 @@ from typer.testing import CliRunner
 
 from commands.profiling.cache import write_profile
 from main import app
+from tests import disks
 from tests.commands.machines import profile_for
 from tests.commands.operations.pages import Page, fetch
 from tests.commands.processes import Listener, only_line, start
 from tests.transport.certificates import Authority
 
 DEVICE = ("device", "--source", "pattern:motions?clips=1", "--split")
-PAGE_BYTES, PAGES = 4096, 16
+PAGES = 16
 
 
 def invoke(*arguments):
@@ -95,21 +95,13 @@ def test_a_port_in_use_is_one_line(arguments, said, model, tmp_path):
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 64 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    size = f"size={PAGES * PAGE_BYTES}"
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with disks.small_disk(tmp_path / "disk", PAGES) as folder:
+        yield folder
 
 
 def test_a_disk_that_is_full_for_a_while_loses_no_clip_and_stops_none(small_disk):
     output, filler = small_disk / "out.jsonl", small_disk / "filler"
-    filler.write_bytes(bytes((PAGES - 1) * PAGE_BYTES))
+    filler.write_bytes(bytes((PAGES - 1) * disks.PAGE_BYTES))
     source = "pattern:motions?fps=100"
     device = start(
         *("device", "--source", source, "--device-only", "--strict", "-o", output, "--metrics-port", 0)
@@ -136,6 +128,92 @@ def test_a_disk_that_is_full_for_a_while_loses_no_clip_and_stops_none(small_disk
     assert f"{len(records)} clips: " in told
     assert all(line.endswith(b"\n") for line in lines_when_full)
     assert len(records) > len(lines_when_full) + 10
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Says yes to all records, or nothing at all while the server has no `answers`."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if not self.server.answers.wait(60):
+            return
+        self.server.seqs += [record["seq"] for record in json.loads(body)]
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@contextmanager
+def receiver():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    server.seqs, server.answers = [], threading.Event()
+    server.answers.set()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.answers.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def device_to(server, spool, *options, grace_s=0.5):
+    far = f"http://127.0.0.1:{server.server_port}/hook#grace_s={grace_s}&spool={spool}"
+    return start(
+        "device", "--source", "pattern:motions?fps=100", "--device-only", "--strict", "--sink", far, *options
+    )
+
+
+def ended(device, condition):
+    """Ask a device to end once this holds; its exit status and all that it said."""
+    said = Listener(device)
+    try:
+        condition(said)
+        device.send_signal(signal.SIGTERM)
+        status = device.wait(60)
+    finally:
+        device.kill()
+        told = said.all()
+    return status, told
+
+
+def test_a_full_disk_keeps_no_record_from_a_far_end_that_works(small_disk):
+    (small_disk / "filler").write_bytes(bytes((PAGES - 4) * disks.PAGE_BYTES))
+    with receiver() as server:
+        for enough in (40, 80):
+            device = device_to(server, small_disk / "spool")
+            status, told = ended(device, lambda said, most=enough: until(lambda: len(server.seqs) > most))
+            assert status == 0, told
+            assert server.seqs == list(range(len(server.seqs)))
+            if enough == 40:
+                assert f"{small_disk}/spool: records cannot be spooled (No space left on" in told
+
+
+def test_records_that_neither_a_far_end_nor_its_spool_took_are_an_error(small_disk):
+    (small_disk / "filler").write_bytes(bytes((PAGES - 4) * disks.PAGE_BYTES))
+    with receiver() as server:
+        server.answers.clear()
+        device = device_to(server, small_disk / "spool")
+        status, told = ended(device, lambda said: said.wait_for("No space left"))
+    assert status == 2, told
+    assert re.search(r"^janus: .*spool: records cannot be spooled .*; \d+ records were not", told, re.M)
+
+
+def test_a_far_end_that_hangs_does_not_hold_an_end_beyond_the_grace(tmp_path):
+    with receiver() as server:
+        server.answers.clear()
+        device = device_to(server, tmp_path / "spool", "--grace", 1, grace_s=50)
+        began = time.monotonic()
+        status, told = ended(device, lambda said: said.wait_for("pattern  0.16"))
+        took_s = time.monotonic() - began
+    assert status == 0, told
+    assert re.search(r"\d+ records stay in", told)
+    assert took_s < 40
 
 
 def waiting(url, sink):

@@ -74,6 +74,7 @@ async def test_an_outage_loses_nothing_and_is_told(tmp_path, outage, caplog):
         assert way.courier.statistics().failing_since is None
     assert len([message for message in caplog.messages if "records wait in" in message]) == 2
     assert caplog.messages[-1] == "far://end: works again after 88 s"
+    assert {record.sink for record in caplog.records} == {"far://end"}
 
 
 async def test_attempts_become_rarer(tmp_path):
@@ -116,6 +117,8 @@ async def test_one_record_that_is_refused_is_given_up_and_no_other(tmp_path, cap
         now = way.courier.statistics()
         assert (now.given_up, now.written, now.spooled) == (2, 10, 0)
     assert "the record of abseiling/000005 is given up" in caplog.text
+    given_up = [(record.sink, record.clip) for record in caplog.records]
+    assert given_up == [("far://end", f"abseiling/00000{seq}") for seq in (5, 6)]
 
 
 async def test_an_error_that_nobody_foresaw_is_an_outage_too(tmp_path):

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from pipeline.errors import ConfigError, SinkError
 from pipeline.items import Prediction, Status
 from sinks.courier import RecordsRefused
-from sinks.database import LAST, Database, row
+from sinks.database import LAST, Database, NoRoom, row
 from sinks.record import to_line, to_record
 from sinks.segments import Spooled, parse
+from tests.disks import fill, small_disk
 from tests.sinks.samples import DOCUMENTED, numbered, rows
 
 JSON = st.recursive(
@@ -235,3 +236,44 @@ def test_a_database_without_the_index_gets_it(path):
     indices = "SELECT count(*) FROM sqlite_master WHERE type = 'index'"
     assert database._connection.execute(indices).fetchone() == (1,)
     database.close()
+
+
+def test_a_database_on_a_full_disk_is_read_without_a_new_file_beside_it(tmp_path):
+    with small_disk(tmp_path / "disk", 64) as disk:
+        path = disk / "results.db"
+        write(path, numbered(7))
+        fill(disk)
+        database = Database(path)
+        with pytest.raises(NoRoom, match=r"results.db: results cannot be written \("):
+            database.open()
+        before = path.read_bytes()
+        database.open_to_read()
+        assert (database.next_seq("abseiling"), database.next_seq("door")) == (8, 0)
+        with pytest.raises(SinkError, match="readonly"):
+            database.write([spooled(numbered(8))])
+        database.close()
+        assert path.read_bytes() == before
+
+
+def test_a_full_database_is_said_apart_from_one_that_is_locked(path):
+    database = opened(path)
+    database._connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(NoRoom, match="full"):
+        database.write([spooled(numbered(seq)) for seq in range(99)])
+    with sqlite3.connect(path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        database._connection.execute("PRAGMA busy_timeout = 0")
+        with pytest.raises(SinkError, match="locked") as raised:
+            database.write([spooled(numbered(0))])
+    assert not isinstance(raised.value, NoRoom)
+    database.close()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"dear diary\n" * 100])
+def test_where_there_is_no_database_to_read_it_is_one_clear_error(tmp_path, content):
+    path = tmp_path / "results.db"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SinkError, match=r"results.db: the disk is full and results cannot be read$"):
+        Database(path).open_to_read()
+    assert path.exists() == (content is not None)

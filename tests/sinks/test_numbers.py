@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,31 @@ def test_the_next_numbers_need_no_room_that_a_full_disk_has_not(tmp_path: Path):
     replace_numbers(tmp_path, {"door": 9})
     assert (tmp_path / "numbers").stat().st_ino == spare.st_ino
     assert read_numbers(tmp_path) == {"door": 9}
+
+
+@pytest.mark.parametrize("left", ["nothing", "a link of the kept ones", "a link of older ones"])
+def test_a_full_disk_takes_numbers_again_and_again_without_a_new_file(tmp_path, left):
+    Numbers(tmp_path).reserve()
+    files = {path.stat().st_ino for path in tmp_path.iterdir()}
+    held = [path.open() for path in tmp_path.iterdir()]  # so that no new file gets one of their numbers
+    if left != "nothing":
+        os.link(tmp_path / "numbers", tmp_path / "numbers.old")
+    if left == "a link of older ones":
+        (tmp_path / "numbers.new").replace(tmp_path / "numbers")
+    for seq in range(5):
+        replace_numbers(tmp_path, {"door": seq})
+        assert read_numbers(tmp_path) == {"door": seq}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["numbers", "numbers.new"]
+    if left != "a link of older ones":
+        assert {path.stat().st_ino for path in tmp_path.iterdir()} == files
+    for file in held:
+        file.close()
+
+
+def test_a_disk_without_room_at_the_beginning_keeps_nobody_from_it(tmp_path, monkeypatch):
+    def full(fd, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sinks.numbers.write_all", full)
+    Numbers(tmp_path).reserve()
+    assert read_numbers(tmp_path) == {}

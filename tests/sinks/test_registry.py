@@ -207,4 +207,5 @@ def test_a_far_end_whose_spool_has_no_room_gives_up_the_oldest_and_never_ends_th
     for seq in range(6):
         sink.write(numbered(seq))
     assert sink.statistics().given_up >= 3
-    sink.close()
+    with pytest.raises(SinkError, match=r"left on device\); 6 records were not written"):
+        sink.close()

@@ -108,7 +108,7 @@ def test_bytes_bound_what_waits_as_well():
 def test_a_sink_that_may_lose_records_gives_the_oldest_up_and_counts_them():
     sink = FlakySink()
     sink.free.clear()
-    with running(sink, bounds=Bounds(most_records=4, give_up=True)) as runner:
+    with running(sink, bounds=Bounds(most_records=4, give_up=True, forgiven=True)) as runner:
         fill(runner, 0)
         assert sink.attempted.wait(10)
         fill(runner, *range(1, 11))
@@ -129,10 +129,36 @@ def test_what_cannot_be_written_within_the_grace_is_said_by_an_error():
 
 def test_a_sink_that_may_lose_records_only_warns_at_the_end(caplog):
     sink = FlakySink(FULL)
-    with running(sink, grace_s=0.02, bounds=Bounds(give_up=True)) as runner:
+    with running(sink, grace_s=0.02, bounds=Bounds(give_up=True, forgiven=True)) as runner:
         fill(runner, 0, 1, 2)
     assert "3 records were not written" in caplog.messages[-1]
     assert runner.statistics().given_up == 3
+
+
+@pytest.mark.parametrize("still_full", [True, False])
+def test_what_had_to_be_given_up_on_the_way_is_an_error_at_the_end(still_full):
+    sink = FlakySink(FULL)
+    runner = runner_for(sink, grace_s=0.02 if still_full else 60, bounds=Bounds(2, give_up=True))
+    runner.open()
+    fill(runner, 0)
+    assert sink.attempted.wait(10)
+    while runner.statistics().last_error is None:
+        pass
+    fill(runner, *range(1, 5))
+    if not still_full:
+        sink.error = None
+    with pytest.raises(SinkError, match=r"No space left.*; \d records were not written") as raised:
+        runner.close()
+    assert f"; {5 - len(sink.seqs)} records" in str(raised.value)
+    assert runner.statistics().given_up == 5 - len(sink.seqs)
+
+
+def test_what_the_sink_itself_could_not_get_rid_of_is_an_error_at_the_end():
+    behind = SinkStatistics("far://end", waiting=3, last_error=str(FULL))
+    runner = runner_for(FlakySink(), behind=lambda: behind)
+    runner.open()
+    with pytest.raises(SinkError, match=r"No space left on device\); 3 records were not written"):
+        runner.close()
 
 
 def test_a_sink_that_hangs_at_the_end_is_left_behind(monkeypatch):
@@ -146,6 +172,26 @@ def test_a_sink_that_hangs_at_the_end_is_left_behind(monkeypatch):
         runner.close()
     assert sink.is_open
     sink.free.set()
+
+
+@pytest.mark.parametrize(("ends", "grace_s"), [(1e9, 0.02), (-1e9, 3600.0)])
+def test_the_end_is_over_at_the_sinks_grace_or_the_deadline_whichever_is_first(ends, grace_s, monkeypatch):
+    monkeypatch.setattr("sinks.grace.LEAST_S", 0.02)
+    runner = runner_for(FlakySink(FULL), grace_s=grace_s)
+    runner.open()
+    runner.end_by(ends)
+    fill(runner, 0)
+    with pytest.raises(SinkError, match="1 records were not written"):
+        runner.close()
+
+
+def test_a_sink_with_a_grace_of_its_own_is_told_of_the_deadline_and_no_other_is():
+    told = []
+    sink = FlakySink()
+    runner_for(sink).end_by(7.0)
+    sink.end_by = told.append
+    runner_for(sink).end_by(8.0)
+    assert told == [8.0]
 
 
 def test_a_long_wait_for_the_next_attempt_ends_with_the_run():

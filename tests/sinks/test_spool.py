@@ -1,3 +1,4 @@
+import errno
 import os
 import resource
 import signal
@@ -16,6 +17,7 @@ from pipeline.clock import ManualClock
 from pipeline.errors import SinkError
 from sinks.segments import Segment
 from sinks.spool import SEGMENTS, Spool
+from sinks.tail import Tail
 
 ROOMY = 1_000_000
 
@@ -39,13 +41,19 @@ def drain(spool: Spool, most: int = 7) -> list[int]:
     return seqs
 
 
+def torn_write(fd: int, line: bytes) -> None:
+    os.write(fd, line[:5])
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def on_disk(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*.ndjson"))
 
 
 class Spooling(RuleBasedStateMachine):
     """Whatever happens in whatever order, records come out in order, none is missing unless it was
-    given up, and none that is acknowledged comes back unless the acknowledgement was lost."""
+    given up, and none that is acknowledged comes back unless the acknowledgement was lost. A full disk
+    changes none of it."""
 
     @initialize(most=st.sampled_from([400, 1000, 5000, ROOMY]))
     def begin(self, most: int) -> None:
@@ -54,6 +62,13 @@ class Spooling(RuleBasedStateMachine):
         self.spool = opened(Path(self.home.name), most)
         self.appended = self.acknowledged = self.seen = self.lost = 0
         self.parcel = None
+        self.turned = pytest.MonkeyPatch()
+
+    @rule(full=st.booleans())
+    def fill_the_disk(self, full: bool) -> None:
+        self.turned.undo()
+        if full:
+            self.turned.setattr("sinks.spool.write_all", torn_write)
 
     @rule(count=st.integers(1, 20))
     def append(self, count: int) -> None:
@@ -80,7 +95,8 @@ class Spooling(RuleBasedStateMachine):
 
     @rule(torn=st.binary(max_size=30), crash=st.booleans())
     def restart(self, torn: bytes, crash: bool) -> None:
-        if crash:
+        self.turned.undo()
+        if crash and not self.spool.in_memory:
             self.die(torn)
         else:
             self.spool.close()
@@ -102,6 +118,7 @@ class Spooling(RuleBasedStateMachine):
         assert on_disk(Path(self.home.name)) <= self.most
 
     def teardown(self) -> None:
+        self.turned.undo()
         gone = self.acknowledged + self.lost + self.spool.given_up
         assert drain(self.spool) == list(range(gone, self.appended))
         self.spool.close()
@@ -313,15 +330,72 @@ def test_a_full_disk_refuses_a_record_as_a_whole_and_takes_it_once_there_is_room
     tmp_path: Path, limited_files: int
 ) -> None:
     spool = opened(tmp_path)
-    spool.append(small(0))
-    spool.append(small(1))
-    for _ in range(2):
-        with pytest.raises(SinkError, match="cannot be spooled"):
-            spool.append(small(2))
+    for seq in range(4):
+        spool.append(small(seq))
+    assert (spool.waiting, spool.in_memory) == (4, 2)
+    assert spool.refusal == f"{tmp_path}: records cannot be spooled (File too large)"
+    assert on_disk(tmp_path) == 2 * len(small(0))
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    spool.append(small(2))
+    spool.append(small(4))
+    assert (spool.waiting, spool.in_memory, spool.refusal) == (5, 0, None)
+    assert on_disk(tmp_path) == 5 * len(small(0))
+    assert drain(spool) == [0, 1, 2, 3, 4]
+
+
+def test_records_pass_a_full_disk_by_and_the_numbers_are_kept(tmp_path, limited_files):
+    told: list[int] = []
+    spool = opened(tmp_path)
+    spool.before_removal = lambda: told.append(spool._taken)
+    for seq in range(9):
+        spool.append(small(seq))
+    assert drain(spool, most=3) == list(range(9))
+    assert len(told) == 3
+    assert (spool.waiting, spool.in_memory) == (0, 0)
+
+
+def test_memory_that_is_full_too_refuses_and_loses_nothing_that_it_took(tmp_path, limited_files):
+    spool = opened(tmp_path)
+    spool._tail = Tail(len(small(0)))
+    for seq in range(3):
+        spool.append(small(seq))
+    for _ in range(2):
+        with pytest.raises(SinkError, match="cannot be spooled"):
+            spool.append(small(3))
     assert drain(spool) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_at_the_end_memory_goes_to_the_disk_if_it_can(tmp_path, room):
+    spool = opened(tmp_path)
+    with pytest.MonkeyPatch.context() as full:
+        full.setattr("sinks.spool.write_all", torn_write)
+        for seq in range(3):
+            spool.append(small(seq))
+        if not room:
+            spool.close()
+    spool.close()
+    assert spool.in_memory == (0 if room else 3)
+    assert drain(opened(tmp_path)) == ([0, 1, 2] if room else [])
+
+
+def test_numbers_that_could_not_be_kept_in_time_are_kept_at_the_end(tmp_path):
+    told = []
+
+    def tell() -> None:
+        told.append(len(told))
+        if len(told) == 1:
+            raise OSError("no room")
+
+    spool = opened(tmp_path)
+    spool.before_removal = tell
+    with pytest.MonkeyPatch.context() as full:
+        full.setattr("sinks.spool.write_all", torn_write)
+        spool.append(small(0))
+        assert drain(spool) == [0]
+    spool.append(small(1))
+    spool.close()
+    assert told == [0, 1]
 
 
 WRITER = """

@@ -1,8 +1,11 @@
+import errno
 import logging
 import signal
 import subprocess
 import sys
 import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,9 +71,44 @@ def test_what_does_not_arrive_within_the_grace_is_said_and_sent_by_the_next_run(
     write(spooled(tmp_path, absent, grace_s=0.05), 0, 1, 2)
     assert absent.seqs == []
     assert f"far://end: 3 records stay in {tmp_path}; the next run sends them" in caplog.messages
+    assert {record.sink for record in caplog.records} == {"far://end"}
     present = FlakyRemote()
     write(spooled(tmp_path, present), 3)
     assert present.seqs == [0, 1, 2, 3]
+
+
+def test_a_deadline_cuts_the_grace_short_and_the_records_stay(tmp_path):
+    absent = FlakyRemote()
+    absent.answers = False
+    sink = spooled(tmp_path, absent, grace_s=3600.0)
+    sink.open()
+    sink.write(numbered(0))
+    sink.end_by(0.0)
+    sink.close()
+    assert sink.statistics().spooled == 1
+    present = FlakyRemote()
+    write(spooled(tmp_path, present), 1)
+    assert present.seqs == [0, 1]
+
+
+@pytest.mark.parametrize("left_s", [0.0, 0.1])
+def test_a_thread_that_hangs_is_waited_for_only_briefly_once_there_is_a_deadline(
+    tmp_path, left_s, monkeypatch
+):
+    monkeypatch.setattr("sinks.spooled.HURRIED_HANG_S", 0.05)
+    remote, free = FlakyRemote(), threading.Event()
+
+    async def hang(records):
+        free.wait()
+
+    remote.send = hang
+    sink = spooled(tmp_path, remote)
+    sink.open()
+    sink.write(numbered(0))
+    sink.end_by(time.monotonic() + left_s)
+    sink.close()
+    free.set()
+    assert sink.statistics().spooled == 1
 
 
 def test_how_often_it_tries_again_is_for_who_makes_it_to_say(tmp_path):
@@ -99,6 +137,7 @@ def test_a_torn_end_is_told(tmp_path, caplog):
     (tmp_path / f"{1:016d}.ndjson").write_bytes(b'{"clip')
     write(spooled(tmp_path, FlakyRemote()))
     assert f"{tmp_path}: cut 6 bytes of a torn end" in caplog.messages
+    assert [record.sink for record in caplog.records] == ["far://end"]
 
 
 def test_a_spool_that_is_in_use_is_one_clear_error_and_closing_is_harmless(tmp_path):
@@ -132,6 +171,66 @@ def test_numbers_that_cannot_be_read_are_one_clear_error(tmp_path):
         sink.open()
     (tmp_path / "numbers").rmdir()
     write(spooled(tmp_path, FlakyRemote()), 0)
+
+
+@contextmanager
+def full_disk():
+    """The disk takes no record, though it would replace what it holds."""
+
+    def refuse(fd, line):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as turned:
+        turned.setattr("sinks.spool.write_all", refuse)
+        yield
+
+
+def test_a_full_disk_keeps_nothing_from_a_far_end_that_works_and_no_number_comes_twice(tmp_path, caplog):
+    remote = FlakyRemote()
+    sink = spooled(tmp_path, remote)
+    sink.open()
+    sink.write(numbered(0))
+    with full_disk():
+        for seq in range(1, 30):
+            sink.write(numbered(seq))
+        now = sink.statistics()
+        assert now.failing_since is not None
+        assert now.last_error == f"{tmp_path}: records cannot be spooled (No space left on device)"
+        while remote.seqs != list(range(30)):
+            time.sleep(0.001)
+    sink.write(numbered(30))
+    assert sink.statistics().failing_since is None
+    sink.close()
+    assert remote.seqs == list(range(31))
+    assert [said.rpartition(" after")[0] or said for said in caplog.messages] == [
+        f"{tmp_path}: records cannot be spooled (No space left on device); they wait in memory",
+        f"{tmp_path}: takes records again",
+    ]
+    assert {record.sink for record in caplog.records} == {"far://end"}
+    again = spooled(tmp_path, FlakyRemote())
+    again.open()
+    assert again.next_seq("abseiling") == 31
+    again.close()
+
+
+@pytest.mark.parametrize("room_at_last", [True, False])
+def test_in_an_outage_over_a_full_disk_memory_counts_as_waiting_until_the_disk_takes_it(
+    tmp_path, room_at_last, caplog
+):
+    remote = FlakyRemote()
+    remote.there = False
+    sink = spooled(tmp_path, remote, grace_s=0.01)
+    sink.open()
+    sink.write(numbered(0))
+    with full_disk():
+        sink.write(numbered(1))
+        assert (sink.statistics().spooled, sink.statistics().waiting) == (1, 1)
+        if not room_at_last:
+            sink.close()
+    sink.close()
+    left = 2 if room_at_last else 1
+    assert (sink.statistics().spooled, sink.statistics().waiting) == (left, 2 - left)
+    assert f"far://end: {left} records stay in {tmp_path}; the next run sends them" in caplog.messages
 
 
 WRITER = """

@@ -14,6 +14,7 @@ from sinks.record import to_line
 from sinks.segments import Segment
 from sinks.spool import Spool
 from sinks.sqlite import SqliteRemote
+from tests.disks import fill, small_disk
 from tests.sinks.databases import LONG_S, locked, opened, run, seqs_in, sink_of
 from tests.sinks.samples import numbered
 from tests.sinks.server import until
@@ -175,3 +176,38 @@ def test_what_comes_while_the_database_is_away_waits_and_is_written_when_it_is_p
     moved.rename(path)
     run(path, 3)
     assert seqs_in(path) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("spool", ["beside", "on the same disk"])
+def test_a_run_starts_and_counts_on_while_the_disk_is_full_and_its_records_are_written_later(tmp_path, spool):
+    with small_disk(tmp_path / "disk", 64) as disk:
+        path = disk / "results.db"
+        folder = str(tmp_path / "spool") if spool == "beside" else "spool"
+        run(path, 0, 1, spool=folder)
+        filler = fill(disk)
+        sink = opened(path, spool=folder)
+        assert sink.next_seq(SOURCE) == 2
+        for seq in (2, 3):
+            sink.write(numbered(seq))
+        while sink.statistics().failing_since is None:
+            time.sleep(0.001)
+        now = sink.statistics()
+        assert (now.spooled, now.waiting) == ((2, 0) if spool == "beside" else (0, 2))
+        filler.unlink()
+        sink.close()
+        assert seqs_in(path) == [0, 1, 2, 3]
+
+
+def test_a_disk_that_stays_full_to_the_end_leaves_the_records_to_the_next_run(tmp_path):
+    with small_disk(tmp_path / "disk", 64) as disk:
+        path, folder = disk / "results.db", str(tmp_path / "spool")
+        run(path, 0, spool=folder)
+        filler = fill(disk)
+        for seq in (1, 2):
+            sink = opened(path, grace_s=0.01, spool=folder)
+            assert sink.next_seq(SOURCE) == seq
+            sink.write(numbered(seq))
+            sink.close()
+        filler.unlink()
+        run(path, spool=folder)
+        assert seqs_in(path) == [0, 1, 2]
