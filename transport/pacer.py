@@ -6,13 +6,13 @@ from pipeline.clock import Clock
 
 
 class Allowance:
-    """What one of many may take without waiting: `most` at once, and `per_s` a second."""
+    """What one of many may take without waiting: `per_s` a second, `most` at once, `first` at first."""
 
-    def __init__(self, per_s: float, most: float, clock: Clock) -> None:
+    def __init__(self, per_s: float, most: float, first: float, clock: Clock) -> None:
         self._per_s = per_s
         self._most = most
         self._clock = clock
-        self._left, self._seen_at = most, clock.now()
+        self._left, self._seen_at = first, clock.now()
 
     def take(self, amount: float = 1) -> bool:
         """Take `amount`, or nothing and return False where less is left."""

@@ -36,10 +36,10 @@ Answer = Result | ErrorMessage
 Check = Callable[[Header, int, int], None]
 
 MAX_BAD_MESSAGES = 16
-# Of what is no clip: what a session may say unpaced, of which a device's probes need less than half, and what
-# all may say beyond that.
-TALK_PER_S, TALK_AT_ONCE = 4.0, 16.0
-PACED_PER_S = 100.0
+# Of what is no clip: what a session may say unpaced, which is what a device's probes need, and what all may
+# say beyond that. Little is free at first: who was sent away would only come again.
+TALK_PER_S, TALK_AT_ONCE = 3.0, 12.0
+PACED_PER_S = 50.0
 # So many bytes take another turn.
 TURN_BYTES = 64 * 1024
 
@@ -64,7 +64,7 @@ class Session:
         self._check = check
         self._bad_messages_left = max_bad_messages
         self._clock = clock
-        self._allowance = Allowance(TALK_PER_S, TALK_AT_ONCE, clock)
+        self._allowance = Allowance(TALK_PER_S, TALK_AT_ONCE, TALK_PER_S, clock)
         self._pacer = pacer
         self._unseated = anyio.Event()
         self._in_flight: set[str] = set()

@@ -34,7 +34,7 @@ class Visits:
         where = home(host)
         allowance = self._homes.get(where)
         if allowance is None:
-            allowance = self._homes[where] = Allowance(self._per_s, self._at_once, self._clock)
+            allowance = self._homes[where] = Allowance(self._per_s, self._at_once, self._at_once, self._clock)
             if len(self._homes) > self._most_homes:
                 self._homes.popitem(last=False)
         return allowance.take()

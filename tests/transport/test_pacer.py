@@ -77,7 +77,7 @@ async def test_who_takes_several_turns_holds_up_the_next_for_as_many() -> None:
 @given(st.lists(st.tuples(st.integers(0, 12), st.sampled_from([0.5, 1.0, 2.0])), max_size=40))
 def test_no_span_of_time_has_more_than_the_allowance(takes: list[tuple[int, float]]) -> None:
     clock = ManualClock()
-    allowance = Allowance(PER_S, 3.0, clock)
+    allowance = Allowance(PER_S, 3.0, 3.0, clock)
     taken: list[tuple[float, float]] = []
     for quarters, amount in takes:
         clock.advance(quarters / 4)
@@ -91,7 +91,8 @@ def test_no_span_of_time_has_more_than_the_allowance(takes: list[tuple[int, floa
 
 def test_a_pause_fills_an_allowance_again_and_never_beyond_it() -> None:
     clock = ManualClock()
-    allowance = Allowance(PER_S, 3.0, clock)
+    allowance = Allowance(PER_S, 3.0, 3.0, clock)
     assert allowance.take(3.0) and not allowance.take(0.5)
+    assert not Allowance(PER_S, 3.0, 0.0, clock).take(0.5)
     clock.advance(100)
     assert not allowance.take(3.5) and allowance.take(3.0) and not allowance.take(0.5)

@@ -29,7 +29,14 @@ from transport.messages import (
     encode,
 )
 from transport.pacer import Pacer
-from transport.server import MAX_BAD_MESSAGES, TALK_AT_ONCE, TURN_BYTES, Session, open_session
+from transport.server import (
+    MAX_BAD_MESSAGES,
+    TALK_AT_ONCE,
+    TALK_PER_S,
+    TURN_BYTES,
+    Session,
+    open_session,
+)
 
 
 async def received(device: MemoryConnection) -> Message:
@@ -213,22 +220,15 @@ async def test_too_much_garbage_ends_the_session() -> None:
 BAD = [b"\xc1", encode(ClipMessage.of(packet(1, codec="jpeg"))), encode(Probe(nonce=1))]
 
 
-async def exhaust(device: MemoryConnection, data: bytes) -> None:
-    """Say what is no clip for as long as it is free."""
-    for _ in range(int(TALK_AT_ONCE) - 1):
-        await device.send(data)
-        await received(device)
-
-
 @pytest.mark.parametrize("data", BAD)
 async def test_what_is_no_clip_takes_turns_among_all_devices_and_nothing_else_waits(data: bytes) -> None:
     clock = ManualClock()
     shared = {"pacer": Pacer(1.0, clock), "clock": clock, "max_bad_messages": 100}
     async with session_of(**shared) as (one, _), session_of(**shared) as (other, _):
         for device in (one, other):
-            await exhaust(device, data)
-            await device.send(data)
-            await received(device)
+            for _ in range(int(TALK_PER_S)):
+                await device.send(data)
+                await received(device)
             await device.send(data)
         told: list[str] = []
 
@@ -242,13 +242,24 @@ async def test_what_is_no_clip_takes_turns_among_all_devices_and_nothing_else_wa
             await anyio.wait_all_tasks_blocked()
             assert told == ["one"], "who comes second waits for its turn"
             async with session_of(**shared) as (healthy, _):
-                await exhaust(healthy, data)
                 await sent(healthy, 2)
                 assert isinstance(await received(healthy), Ack)
             while len(told) < 2:
                 clock.advance(0.1)
                 await anyio.wait_all_tasks_blocked()
             assert clock.now() <= 2.5
+
+
+async def test_what_a_session_is_allowed_never_waits_however_many_others_do() -> None:
+    clock = ManualClock()
+    pacer = Pacer(0.001, clock)
+    await pacer.wait()
+    async with session_of(pacer=pacer, clock=clock) as (device, _):
+        clock.advance(TALK_AT_ONCE / TALK_PER_S)
+        for nonce in range(int(TALK_AT_ONCE) - 1):
+            await device.send(encode(Probe(nonce=nonce)))
+            with anyio.fail_after(5):
+                assert await received(device) == Probe(nonce=nonce, reply=True)
 
 
 async def test_large_messages_that_are_no_clips_take_more_turns() -> None:
@@ -259,13 +270,13 @@ async def test_large_messages_that_are_no_clips_take_more_turns() -> None:
     async with open_session(cloud, big, accept_all, clock=clock, pacer=Pacer(1.0, clock)):
         await received(device)
         for _ in range(2):
-            await device.send(encode(Probe(nonce=1, payload=bytes(TURN_BYTES * int(TALK_AT_ONCE)))))
+            await device.send(encode(Probe(nonce=1, payload=bytes(TURN_BYTES * 16))))
             await received(device)
         await device.send(encode(Probe(nonce=2)))
         with anyio.move_on_after(0.05) as too_soon:
             await received(device)
         assert too_soon.cancelled_caught
-        clock.advance(TALK_AT_ONCE + 2)
+        clock.advance(18)
         assert await received(device) == Probe(nonce=2, reply=True)
 
 
