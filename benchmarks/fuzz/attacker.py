@@ -117,9 +117,10 @@ class Attacker:
         """From an address of its own, as the members of a crowd have one: LinkLost when that fails."""
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=self._own_address()))
         try:
-            socket = await session.ws_connect(
-                cloud_url(self._url), headers=authorization(self._token), autoping=False, compress=0
-            )
+            with anyio.fail_after(ANSWER_S):
+                socket = await session.ws_connect(
+                    cloud_url(self._url), headers=authorization(self._token), autoping=False, compress=0
+                )
         except (aiohttp.ClientError, OSError) as error:
             await session.close()
             raise LinkLost(str(error)) from None
