@@ -113,7 +113,7 @@ class CloudClient:
     @property
     def trouble(self) -> str | None:
         """Why there is no link, as far as that is known."""
-        return self._goodbye or self._trouble
+        return self._trouble if self._link is None else self._goodbye
 
     @property
     def in_flight(self) -> int:

@@ -12,6 +12,7 @@ from transport.messages import (
     HELLO_LIMIT_BYTES,
     PROTOCOL,
     REPLY_LIMIT_BYTES,
+    Bye,
     ErrorCode,
     ErrorMessage,
     Hello,
@@ -22,6 +23,7 @@ from transport.messages import (
     decode,
     encode,
 )
+from transport.untrusted import one_line
 
 HANDSHAKE_S = 5.0
 NOT_SOUGHT: dict[Role, str] = {
@@ -136,6 +138,8 @@ async def _round_trip(connection: Connection, clock: Clock) -> float:
     sent_at = clock.now()
     await connection.send(encode(Probe(nonce=0)))
     reply = decode(await connection.receive(), REPLY_LIMIT_BYTES)
+    if isinstance(reply, Bye):
+        raise LinkLost(f"{connection.peer}: said goodbye: {one_line(reply.reason)}")
     if not isinstance(reply, Probe) or not reply.reply:
         raise ProtocolError(f"{reply.type} message where a probe's reply belongs")
     return clock.now() - sent_at

@@ -1,13 +1,16 @@
 """A client whose device does not wait for its cloud."""
 
 import math
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from pipeline.errors import HandshakeRefused, LinkLost
-from tests.transport.world import WELCOME, EchoCloud, TurnedClock, answers, connected, packet
+from pipeline.errors import HandshakeRefused, JanusError, LinkLost
+from tests.transport.world import WELCOME, EchoCloud, TurnedClock, accept_all, answers, connected, packet
+from transport.connection import Connection
 from transport.events import Answered, LinkDown, LinkUp
 from transport.messages import Result
 from transport.server import open_session
@@ -63,6 +66,31 @@ async def test_the_first_cloud_must_be_the_right_one_later_ones_may_become_so(
             cloud.welcome = WELCOME
             up = await anext(events)
             assert isinstance(up, LinkUp) and up.again and client.trouble is None
+
+
+async def test_after_a_goodbye_what_refuses_it_since_is_the_trouble() -> None:
+    leave: list[Callable[[str], Awaitable[None]]] = []
+
+    class Leaving(EchoCloud):
+        async def serve(self, connection: Connection) -> None:
+            with suppress(JanusError):
+                async with open_session(connection, self.welcome, accept_all) as session:
+                    leave.append(session.say_bye)
+                    async for _ in session.packets():
+                        pass
+
+    async with anyio.create_task_group() as group:
+        cloud = Leaving(group)
+        async with connected(cloud, **LIVE) as client:
+            events = client.events()
+            assert isinstance(await anext(events), LinkUp)
+            cloud.welcome = WELCOME.model_copy(update={"digest": "ffff"})
+            await leave[0]("restarting")
+            assert isinstance(await anext(events), LinkDown)
+            while len(cloud.links) < 3:
+                await anyio.lowlevel.checkpoint()
+            assert "ffff" in str(client.trouble)
+        group.cancel_scope.cancel()
 
 
 async def test_nobody_hears_of_a_withdrawn_clip_and_its_place_is_free_once_it_is_answered() -> None:

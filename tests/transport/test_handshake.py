@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from pipeline.clock import ManualClock
-from pipeline.errors import HandshakeRefused
+from pipeline.errors import HandshakeRefused, LinkLost
 from tests.transport.world import HELLO, WELCOME, accept_all
 from transport.handshake import Link, greet
 from transport.memory import memory_link
@@ -41,6 +41,22 @@ async def meeting(hello: Hello, welcome: Welcome) -> tuple[Link | HandshakeRefus
             outcome = error
         await near.close()
     return outcome, refused[0] if refused else None
+
+
+async def test_a_cloud_that_is_about_to_leave_is_gone_and_not_the_wrong_one() -> None:
+    near, far = memory_link()
+
+    async def serve() -> None:
+        async with open_session(far, WELCOME, accept_all) as session:
+            await session.say_bye("shutting down")
+            async for _ in session.packets():
+                pass
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(serve)
+        with pytest.raises(LinkLost, match="said goodbye: shutting down"):
+            await greet(near, HELLO, ManualClock())
+        await near.close()
 
 
 @pytest.mark.parametrize("digest", PARTS)
