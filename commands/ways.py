@@ -6,8 +6,6 @@ from functools import partial
 
 from commands.device_pipeline import clip_settings, dial_for, geometry_of, run_device
 from commands.job import Job
-from commands.peers_pipeline import run_peers
-from commands.peers_setup import set_up_peers
 from commands.plan import set_up
 from configs.settings import DeviceSettings
 from pipeline.clock import Clock
@@ -29,6 +27,10 @@ class Way:
 def way_for(settings: DeviceSettings, *, live: bool) -> Way:
     """Load what the run needs, and see that its far ends, if they are there, fit; raises any JanusError."""
     if settings.peers.wanted:
+        # With them comes timm, whose import takes longer than that of torch.
+        from commands.peers_pipeline import run_peers  # noqa: PLC0415
+        from commands.peers_setup import set_up_peers  # noqa: PLC0415
+
         peers = set_up_peers(settings, live=live)
         return Way(peers.model_id, peers.geometry, peers.clips, partial(run_peers, peers))
     setup = set_up(settings)
