@@ -27,6 +27,7 @@ from rich.table import Table
 from benchmarks.boxes import Box, start
 from benchmarks.in_one import InOne, write_pictures
 from devit.ensemble import every_choice
+from pipeline.energy.total import EnergyTotal
 
 SAME = 1e-4
 SLOW_MBPS = 0.1
@@ -70,6 +71,11 @@ def worst_difference(records: list[Record], here: InOne) -> tuple[int, float]:
 
 def quantiles(values: Sequence[float]) -> list[str]:
     return [f"{np.quantile(values, q):.1f}" for q in (0.5, 0.95, 1.0)] if len(values) else ["-"] * 3
+
+
+def joules(records: list[Record]) -> str:
+    """What this machine, on which all boxes run, took for them; or that it does not show it."""
+    return EnergyTotal.of(record.get("energy_j") for record in records).told() or "not shown by this machine"
 
 
 def show_latency(records: list[Record], times_ms: dict[str, float]) -> None:
@@ -211,6 +217,7 @@ def main(
                 console.print(f"{record['clip_id']}: {record['status']}, {record['latency_ms']}")
         outcomes = Counter(record["status"] for record in records)
         console.print(f"{len(records)} records of {clips} clips: {dict(outcomes)}; exit status {status}")
+        console.print(f"energy, of all boxes on this machine: {joules(records)}")
         if len(answered) == clips:
             console.print(f"other classes than the ensemble's: {others}; confidences differ by {worst:.6f}")
         good = [record["seq"] for record in records] == list(range(clips))

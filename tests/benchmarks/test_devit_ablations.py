@@ -22,11 +22,12 @@ TINY = Architecture("vit", 8, 1, 8, depth=1, heads=1, mlp=8, num_classes=1)
 def finish(folder: Path, name: str, top1: float, parts: tuple[float, ...] = ()) -> None:
     """The run `name`, as far as tables read it."""
     (folder / name / "steps").mkdir(parents=True)
-    found = {"ensemble": {"top1": top1, "latency_ms": 5.0}, "large": {"latency_ms": 10.0}}
+    found = {"ensemble": {"top1": top1, "latency_ms": 5.0}, "large": {"top1": 0.875, "latency_ms": 10.0}}
     (folder / name / "summary.json").write_text(json.dumps(found | {"fusion": {"latency_ms": 0.123}}))
     for index, accuracy in enumerate(parts, 1):
-        info = PartInfo(TINY, (0,), "0" * 64, "data", accuracy, 0)
-        save_part(folder / name / "steps" / f"part-{index}.safetensors", build(TINY, seed=0), info)
+        for kind, share in (("part", accuracy), ("teacher", accuracy + 0.1)):
+            info = PartInfo(TINY, (0,), "0" * 64, "data", share, 0)
+            save_part(folder / name / "steps" / f"{kind}-{index}.safetensors", build(TINY, seed=0), info)
 
 
 def test_a_table_stands_beside_the_papers_with_both_differences_to_the_first_row(tmp_path: Path) -> None:
@@ -35,6 +36,7 @@ def test_a_table_stands_beside_the_papers_with_both_differences_to_the_first_row
     assert table(ENSEMBLE, tmp_path).splitlines() == [
         "| losses | ensemble top-1, % | to the first | paper, % | to the first |",
         "| --- | --- | --- | --- | --- |",
+        "| (the large model) | 87.50 | +7.50 | 88.77 | +3.01 |",
         "| labels | 80.00 | +0.00 | 85.76 | +0.00 |",
         "| both | 81.25 | +1.25 | 87.98 | +2.22 |",
     ]
@@ -48,13 +50,17 @@ def test_further_columns_follow_and_where_the_paper_has_no_figure_is_nothing(tmp
         "| parts | ensemble top-1, % | to the first | large, ms | ensemble, ms | paper, % | to the first |"
     )
     assert row == "| 2 | 50.00 | +0.00 | 10.00 | 5.00 |  |  |"
-    assert "| squeeze-excitation | 50.00 | +0.00 | 0.12 | 88.05 | +0.00 |" in table(FUSIONS, tmp_path)
+    header, _, row = table(FUSIONS, tmp_path).splitlines()
+    assert header.endswith("| fusion, ms | paper, % | to the first | paper, ms |")
+    assert row == "| squeeze-excitation | 50.00 | +0.00 | 0.12 | 88.05 | +0.00 | 6.17 |"
 
 
 def test_parts_are_read_as_they_were_before_the_ensembles_training(tmp_path: Path) -> None:
     finish(tmp_path, BASE, 0.9, parts=(0.5, 0.7))
     assert parts_top1(tmp_path / BASE) == pytest.approx(60)
-    assert "| both | 60.00 | +0.00 | 90.15 | +0.00 |" in table(LOSSES, tmp_path)
+    found = table(LOSSES, tmp_path)
+    assert "| (their teachers) | 70.00 | +10.00 | 92.92 | +2.77 |" in found
+    assert "| both | 60.00 | +0.00 | 90.15 | +0.00 |" in found
 
 
 def test_no_run_is_done_gives_a_table_without_rows(tmp_path: Path) -> None:
@@ -99,7 +105,8 @@ def test_only_what_is_missing_is_run_and_devit_fit_knows_all_of_its_options(
     assert not any("mlp" in command for command in asked)
     printed = capsys.readouterr().out
     assert all(f"## {study.title}\n\n| {study.varied} |" in printed for study in STUDIES)
-    assert "| MLP | 75.00 | +25.00 | 0.12 | 88.01 | +0.92 |" in printed
+    assert all(study.said in printed for study in STUDIES)
+    assert "| MLP | 75.00 | +25.00 | 0.12 | 88.01 | +0.92 | 6.16 |" in printed
     devit_ablations.main(*places)
     assert len(asked) == len(runs()) - 1
     assert all(CliRunner().invoke(app, [*command, "--help"]).exit_code == 0 for command in asked)
