@@ -10,7 +10,7 @@ from commands.runtime import run_async
 from commands.security import entrance_of
 from configs.settings import PeerSettings
 from devit.files import Part, load_part
-from models import configure_threads
+from models import configure_threads, torch_device
 from pipeline.clock import Clock, SystemClock
 from pipeline.energy.meter import machine_meter
 from pipeline.errors import ConfigError
@@ -28,6 +28,7 @@ def run(settings: PeerSettings) -> int:
     if settings.part is None:
         raise ConfigError("no part is named: add --part FILE, or part to the file of --config")
     configure_threads(settings.threads)
+    torch_device(settings.device)
     part = load_part(settings.part)
 
     def open_with(counts: CloudCounts) -> Opened:

@@ -16,7 +16,7 @@ from commands.security import credentials_for
 from configs.settings import DeviceSettings
 from devit.architecture import VIT_L
 from devit.files import SavedFusion, load_fusion, load_part
-from models import configure_threads
+from models import configure_threads, torch_device
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError, HandshakeRefused, ModelError
 from sources.base import FrameGeometry
@@ -124,6 +124,7 @@ def hello_for(saved: SavedFusion) -> Hello:
 
 def _own(path: Path, saved: SavedFusion, device: str) -> tuple[PartService, int]:
     """The part in `path`, warm, and its place in the fusion."""
+    torch_device(device)
     part = load_part(path)
     if part.digest not in saved.info.parts:
         trained = ", ".join(digest[:8] for digest in saved.info.parts)

@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from models.create import build_model, create_model
     from models.merging import Tokens
-    from models.packing import configure_threads
+    from models.packing import configure_threads, torch_device
     from models.registry import list_models
     from models.vit import SplitViT
 
-__all__ = ["SplitViT", "Tokens", "build_model", "configure_threads", "create_model", "list_models"]
+__all__ = [
+    "SplitViT",
+    "Tokens",
+    "build_model",
+    "configure_threads",
+    "create_model",
+    "list_models",
+    "torch_device",
+]
 
 _HOMES = {
     "SplitViT": "models.vit",
@@ -19,6 +27,7 @@ _HOMES = {
     "configure_threads": "models.packing",
     "create_model": "models.create",
     "list_models": "models.registry",
+    "torch_device": "models.packing",
 }
 
 

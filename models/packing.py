@@ -20,7 +20,7 @@ def pack(model: SplitViT, dtype: DType, device: str) -> SplitViT:
     The digest stays that of the float32 weights. Raises ModelError for an unknown dtype, or a
     device that this machine has not.
     """
-    target = _checked_device(device)
+    target = torch_device(device)
     if dtype not in get_args(DType):
         raise ModelError(f"dtype {dtype!r} is unknown; choose one of {', '.join(get_args(DType))}")
     model.freeze_digest()
@@ -69,7 +69,8 @@ def _lower(model: SplitViT) -> None:
         tensor.data = tensor.data.bfloat16()
 
 
-def _checked_device(device: str) -> torch.device:
+def torch_device(device: str) -> torch.device:
+    """The device of that name; ModelError for no name of one, or for one that this machine lacks."""
     require_device(device)
     target = torch.device(device)
     if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():

@@ -112,6 +112,8 @@ def test_a_peer_without_a_part_or_open_to_a_network_does_not_begin_to_listen(tmp
         run(PeerSettings(port=0))
     with pytest.raises(ModelError, match="is devit fusion, not a devit part"):
         run(PeerSettings(port=0, part=fusion))
+    with pytest.raises(ModelError, match="device 'cuda:99': this machine has"):
+        run(PeerSettings(port=0, part=tmp_path / "not read", device="cuda:99"))
     with pytest.raises(ConfigError, match="anybody who reaches"):
         run(PeerSettings(port=0, part=path, host="0.0.0.0"))
     assert capfd.readouterr().out == ""

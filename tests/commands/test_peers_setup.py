@@ -74,6 +74,13 @@ def test_a_part_that_the_fusion_does_not_know_ends_it(tmp_path):
         set_up_peers(settings.model_copy(update={"peers": peers}), live=True)
 
 
+def test_a_device_that_this_machine_lacks_ends_it_before_the_part_is_read(tmp_path):
+    settings = settings_for(tmp_path, "ws://127.0.0.1:1", part=0, model=ModelSettings(device="cuda:99"))
+    settings.peers.part.unlink()
+    with pytest.raises(ModelError, match="device 'cuda:99': this machine has"):
+        set_up_peers(settings, live=True)
+
+
 def test_clips_of_another_length_than_the_parts_take_end_it(tmp_path):
     settings = settings_for(tmp_path, "ws://127.0.0.1:1", part=0, clips=ClipSettings(frames=16))
     with pytest.raises(ConfigError, match="clips of 16 frames: the parts take 1"):
