@@ -797,7 +797,7 @@ def _plan(
 
 
 def _listed(peers: str | None) -> tuple[str, ...]:
-    return tuple(peers.split(",")) if peers else ()
+    return tuple(url.strip() for url in peers.split(",")) if peers else ()
 
 
 def _shown(

@@ -24,7 +24,7 @@ from sources.clips import ClipSettings
 from stages.part_service import PartService
 from transport.connection import Dial
 from transport.messages import PROTOCOL, Hello, Welcome
-from transport.websocket import cloud_url, dial
+from transport.websocket import dial, peer_names
 
 ELEMENT_BYTES = 4
 WELCOME_BYTES = 16 * 1024
@@ -80,10 +80,15 @@ def set_up_peers(settings: DeviceSettings, *, live: bool) -> PeersSetup:
     own = None if settings.peers.part is None else _own(settings.peers.part, saved, settings.model.device)
     limit_bytes = WELCOME_BYTES + ELEMENT_BYTES * max(saved.info.spec.dims)
     dials = {
-        named(url): partial(
-            dial, url, credentials=credentials_for(settings.link, url), limit_bytes=limit_bytes
+        name: partial(
+            dial,
+            url,
+            role="peer",
+            name=name,
+            credentials=credentials_for(settings.link, url),
+            limit_bytes=limit_bytes,
         )
-        for url in settings.peers.urls
+        for name, url in zip(peer_names(settings.peers.urls), settings.peers.urls, strict=True)
     }
     met = run_async(
         partial(
@@ -102,12 +107,6 @@ def set_up_peers(settings: DeviceSettings, *, live: bool) -> PeersSetup:
     service, part = own
     shapes["the part here"] = service.shape
     return PeersSetup(settings, saved, dials, _common(shapes), service, part, places)
-
-
-def named(url: str) -> str:
-    """A peer as records and messages call it."""
-    where = cloud_url(url)
-    return f"{where.host}:{where.port}"
 
 
 def hello_for(saved: SavedFusion) -> Hello:

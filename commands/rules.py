@@ -17,7 +17,7 @@ from sinks.apart import require_apart
 from sources.live.url import WEBCAM
 from sources.registry import PATTERN, Wanted
 from transport.codecs import get_codec
-from transport.websocket import cloud_url
+from transport.websocket import cloud_url, peer_names
 
 AnyFile = DeviceFile | ReplayFile | CloudFile | PeerFile
 
@@ -57,9 +57,8 @@ def require_only_peers(settings: DeviceSettings) -> None:
         )
     if not settings.peers.urls:
         raise ConfigError("no peer is named: add --peers ws://HOST:PORT,ws://HOST:PORT,...")
-    for url in settings.peers.urls:
-        cloud_url(url)
-    if len(set(settings.peers.urls)) < len(settings.peers.urls):
+    names = peer_names(settings.peers.urls)
+    if len(set(names)) < len(names):
         raise ConfigError("--peers: the same peer is named twice")
     require_kind(plan.codec or LOSSLESS, 0, 0)
 

@@ -59,12 +59,12 @@ class ProtocolError(JanusError):
 
 
 class MessageTooLarge(ProtocolError):
-    """A message above the size that both ends agreed on."""
+    """A message above the size that both ends agreed on; `taker` is who would have to take it."""
 
-    def __init__(self, what: str, num_bytes: int, limit_bytes: int) -> None:
+    def __init__(self, what: str, num_bytes: int, limit_bytes: int, taker: str = "cloud") -> None:
         super().__init__(
             f"{what}: message of {num_bytes} bytes is over the agreed limit of {limit_bytes} bytes; "
-            "choose a smaller codec, or raise --max-message-mb on the cloud"
+            f"choose a smaller codec, or raise --max-message-mb on the {taker}"
         )
         self.num_bytes = num_bytes
         self.limit_bytes = limit_bytes

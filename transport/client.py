@@ -97,7 +97,7 @@ class CloudClient:
     def welcome(self) -> Welcome:
         """The cloud's latest welcome: its limits, codecs and profile."""
         if self._welcome is None:
-            raise LinkLost("the cloud has not welcomed this device yet")
+            raise LinkLost(f"the {self._hello.seeks} has not welcomed this device yet")
         return self._welcome
 
     @property
@@ -148,7 +148,8 @@ class CloudClient:
         if clip_id in self._outbox:
             raise ProtocolError(f"clip {clip_id}: is under way already")
         if len(data) > self.welcome.max_message_bytes:
-            raise MessageTooLarge(f"clip {clip_id}", len(data), self.welcome.max_message_bytes)
+            limit_bytes = self.welcome.max_message_bytes
+            raise MessageTooLarge(f"clip {clip_id}", len(data), limit_bytes, self._hello.seeks)
         self._outbox.add(packet, data)
         self._changed.notify()
 
@@ -293,9 +294,8 @@ class CloudClient:
     async def _give_up_oversized(self, limit_bytes: int) -> None:
         for entry in self._outbox.oversized(limit_bytes):
             clip_id = entry.packet.header.clip_id
-            await self._answer(
-                Result(clip_id=clip_id, error=str(MessageTooLarge(clip_id, len(entry.data), limit_bytes)))
-            )
+            refusal = MessageTooLarge(clip_id, len(entry.data), limit_bytes, self._hello.seeks)
+            await self._answer(Result(clip_id=clip_id, error=str(refusal)))
 
     async def _send_unsent(self, link: Link) -> None:
         try:

@@ -91,7 +91,8 @@ async def admit(
 def _welcome(peer: str, hello: Hello, message: Message) -> Welcome:
     if isinstance(message, ErrorMessage):
         refused = LinkLost if message.code == "busy" else HandshakeRefused
-        raise refused(f"{peer}: the {hello.seeks} refused: {message.message}")
+        sought = message.message not in NOT_SOUGHT.values()
+        raise refused(f"{peer}: {f'the {hello.seeks} refused: ' if sought else ''}{message.message}")
     if not isinstance(message, Welcome):
         raise ProtocolError(f"{message.type} message where a welcome belongs")
     return message

@@ -148,7 +148,8 @@ class Session:
             data = await self._connection.receive()
             self.heard_at = self._clock.now()
             if len(data) > self._welcome.max_message_bytes:
-                raise MessageTooLarge(f"from {self.peer}", len(data), self._welcome.max_message_bytes)
+                limit_bytes, serves = self._welcome.max_message_bytes, self._welcome.serves
+                raise MessageTooLarge(f"from {self.peer}", len(data), limit_bytes, serves)
         except MessageTooLarge as error:
             await self._send(_error("too-large", str(error)))
             raise

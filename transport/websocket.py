@@ -1,6 +1,7 @@
 """Links over websockets: `dial` on the device; transport/serving.py has the cloud's end."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from re import search
 from types import SimpleNamespace
@@ -13,11 +14,11 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from yarl import URL
 
 from pipeline.clock import SystemClock
-from pipeline.errors import ConfigError, HandshakeRefused, LinkLost, MessageTooLarge, ProtocolError
+from pipeline.errors import ConfigError, LinkLost, MessageTooLarge, ProtocolError
 from transport.connection import Connection
-from transport.messages import REPLY_LIMIT_BYTES
+from transport.messages import REPLY_LIMIT_BYTES, Role
 from transport.pacer import Pacer
-from transport.refusals import explain
+from transport.refusals import FarEnd, explain
 from transport.security import Credentials
 from transport.security.tokens import authorization
 
@@ -100,8 +101,8 @@ class WebSocketConnection:
         return LinkLost(f"{self.peer}: the connection ended ({reason})")
 
 
-def cloud_url(text: str) -> URL:
-    """The URL of a cloud, such as ws://cloud.example:8765; the path is added where there is none."""
+def cloud_url(text: str, role: Role = "cloud") -> URL:
+    """The URL of a cloud or a peer, such as ws://cloud.example:8765; a path is added where there is none."""
     try:
         url = URL(text)
         host = (url.host or "").encode("idna")
@@ -109,27 +110,42 @@ def cloud_url(text: str) -> URL:
     except ValueError:
         fits = False
     if not fits:
-        raise ConfigError(f"cloud URL {text[:80]!r} is not of the form ws://HOST:PORT")
+        raise ConfigError(f"{role} URL {text[:80]!r} is not of the form ws://HOST:PORT")
     return url if url.path.strip("/") else url.with_path(PATH)
+
+
+def peer_names(urls: Sequence[str]) -> list[str]:
+    """What records and messages call the peers at `urls`: host and port, and the path where several share
+    these. ConfigError for a URL that is none."""
+    wheres = [cloud_url(url, "peer") for url in urls]
+    names = [f"{where.host}:{where.port}" for where in wheres]
+    shared = Counter(names)
+    return [
+        name if shared[name] == 1 else f"{name}{where.raw_path}"
+        for name, where in zip(names, wheres, strict=True)
+    ]
 
 
 async def dial(
     url: str,
     *,
+    role: Role = "cloud",
+    name: str | None = None,
     credentials: Credentials = PLAIN,
     open_timeout_s: float = OPEN_S,
     heartbeat_s: float = HEARTBEAT_S,
     limit_bytes: int = REPLY_LIMIT_BYTES,
 ) -> Connection:
-    """Open a connection to the cloud at `url`, over which messages up to `limit_bytes` come in.
+    """Open a connection to the cloud or peer at `url`, over which messages up to `limit_bytes` come in.
 
     ConfigError for a bad URL; HandshakeRefused by what is no Janus cloud, or by a certificate or token that
-    does not fit; LinkLost when nobody listens or answers, or the cloud has no room. Each line names the
-    address.
+    does not fit; LinkLost when nobody listens or answers, or the cloud has no room. Each line begins with
+    `name`, by default the address.
     """
-    where = cloud_url(url)
-    peer = f"{where.host}:{where.port}"
-    session = aiohttp.ClientSession(trace_configs=[_no_detours()])
+    where = cloud_url(url, role)
+    peer = name or f"{where.host}:{where.port}"
+    far = FarEnd(where, peer, role)
+    session = aiohttp.ClientSession(trace_configs=[_no_detours(far)])
     opened = False
     try:
         with anyio.fail_after(open_timeout_s):
@@ -148,23 +164,20 @@ async def dial(
     except TimeoutError:
         raise LinkLost(f"{peer}: connected, but no answer within {open_timeout_s:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise await explain(where, credentials, error, open_timeout_s) from None
+        raise await explain(far, credentials, error, open_timeout_s) from None
     finally:
         if not opened:
             await session.close()
     return WebSocketConnection(peer, socket, limit_bytes, session)
 
 
-def _no_detours() -> aiohttp.TraceConfig:
-    """A cloud that sends a device elsewhere is none: what is shown to one is not for another."""
+def _no_detours(far: FarEnd) -> aiohttp.TraceConfig:
+    """A far end that sends a device elsewhere is none: what is shown to one is not for another."""
 
     async def refuse(
         session: aiohttp.ClientSession, context: SimpleNamespace, asked: aiohttp.TraceRequestRedirectParams
     ) -> None:
-        where = f"{asked.url.host}:{asked.url.port}"
-        raise HandshakeRefused(
-            f"{where}: answered with HTTP {asked.response.status}, so it is no Janus cloud"
-        )
+        raise far.answered(f"HTTP {asked.response.status}")
 
     detours = aiohttp.TraceConfig()
     detours.on_request_redirect.append(refuse)

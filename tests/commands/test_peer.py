@@ -85,11 +85,11 @@ async def test_a_device_that_lacks_this_part_is_not_served():
 
 async def test_a_device_of_a_cloud_and_a_peer_do_not_take_each_other(model):
     async with wires_to_peers(part_of(0)) as (wire,):
-        with pytest.raises(HandshakeRefused, match=r"no cloud but a peer.*name it by --peers"):
+        with pytest.raises(HandshakeRefused, match=r"^cloud: this is no cloud but a peer.*by --peers"):
             async with connect_cloud(wire.dial, hello_of(model)):
                 pass
     async with wire_to_cloud(model) as wire:
-        with pytest.raises(HandshakeRefused, match="the peer refused: this is no peer but a cloud"):
+        with pytest.raises(HandshakeRefused, match=r"^cloud: this is no peer but a cloud"):
             async with connect_cloud(wire.dial, seeker()):
                 pass
 

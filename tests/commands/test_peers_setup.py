@@ -1,3 +1,4 @@
+import asyncio
 import re
 from functools import partial
 
@@ -107,6 +108,27 @@ def test_a_token_crosses_no_network_in_the_clear_to_any_of_the_peers(tmp_path):
         set_up_peers(settings, live=True)
 
 
+def test_peers_behind_one_gateway_are_each_dialled_by_its_path(tmp_path, unused_tcp_port, capfd):
+    url = f"ws://127.0.0.1:{unused_tcp_port}"
+    setup = set_up_peers(settings_for(tmp_path, f"{url}/one", f"{url}/two", part=0), live=True)
+    names = [f"127.0.0.1:{unused_tcp_port}/{name}" for name in ("one", "two")]
+    said = capfd.readouterr().err
+    assert list(setup.dials) == names
+    assert all(f"janus: {name}: cannot connect" in said for name in names)
+
+
+async def test_what_is_no_peer_is_said_to_be_none(tmp_path, unused_tcp_port):
+    url = f"ws://127.0.0.1:{unused_tcp_port}"
+
+    async def answer(reader, writer):
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", unused_tcp_port):
+        with pytest.raises(HandshakeRefused, match="HTTP 404, so it is no Janus peer; check the port"):
+            await asyncio.to_thread(set_up_peers, settings_for(tmp_path, url), live=True)
+
+
 URL = "ws://127.0.0.1:1"
 GOOD = DeviceSettings(peers=PeersSettings(urls=(URL,), fusion="fusion.safetensors"))
 
@@ -124,7 +146,8 @@ GOOD = DeviceSettings(peers=PeersSettings(urls=(URL,), fusion="fusion.safetensor
         ({"peers": PeersSettings(urls=(URL,))}, "add --fusion FILE"),
         ({"peers": PeersSettings(fusion="a", part="b")}, "add --peers ws://HOST:PORT"),
         ({"peers": PeersSettings(urls=(URL, URL), fusion="a")}, "the same peer is named twice"),
-        ({"peers": PeersSettings(urls=("yard",), fusion="a")}, "'yard' is not of the form ws://HOST:PORT"),
+        ({"peers": PeersSettings(urls=(URL, f"{URL}/janus"), fusion="a")}, "the same peer is named twice"),
+        ({"peers": PeersSettings(urls=("yard",), fusion="a")}, "peer URL 'yard' is not of the form ws://"),
     ],
 )
 def test_what_contradicts_peers_or_lacks_is_said_before_anything_is_read(changed, line):
@@ -137,6 +160,6 @@ def test_what_contradicts_peers_or_lacks_is_said_before_anything_is_read(changed
 def test_the_command_line_says_so_too(verb, tmp_path):
     (tmp_path / "a.mp4").touch()
     verb = [str(tmp_path / word) if word in ("a.mp4", "b") else word for word in verb]
-    result = CliRunner().invoke(app, [*verb, "--peers", f"{URL},{URL}", "--fusion", "a"])
+    result = CliRunner().invoke(app, [*verb, "--peers", f"{URL}, {URL}", "--fusion", "a"])
     assert result.exit_code == 2
     assert "the same peer is named twice" in only_line(result.stderr)

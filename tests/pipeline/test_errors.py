@@ -14,7 +14,8 @@ def test_errors_name_what_they_are_about():
     assert "a/1" in message
     assert "5000" in message
     assert "4000" in message
-    assert "--max-message-mb" in message
+    assert message.endswith("raise --max-message-mb on the cloud")
+    assert str(errors.MessageTooLarge("clip a/1", 5, 4, "peer")).endswith("on the peer")
 
 
 def test_an_error_of_nobody_is_told_in_one_line_without_the_address_that_it_ends_with():

@@ -158,6 +158,7 @@ async def test_a_clip_that_is_too_large_for_the_peer_is_a_missing_part():
         offer(link, 0)
         await ear.until(lambda: ear.gone)
         assert "over the agreed limit of 2000 bytes" in ear.gone[0][2]
+        assert ear.gone[0][2].endswith("raise --max-message-mb on the peer")
 
 
 async def test_a_lost_link_is_told_and_mended_and_then_serves_again():

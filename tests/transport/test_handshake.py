@@ -95,7 +95,8 @@ async def test_who_does_not_fit_is_told_so_in_one_line_at_both_ends(
 ) -> None:
     near, far = await meeting(hello, welcome)
     assert isinstance(near, HandshakeRefused)
-    assert str(near) == f"cloud: the {hello.seeks} refused: {line}"
+    said = line if hello.seeks != welcome.serves else f"the {hello.seeks} refused: {line}"
+    assert str(near) == f"cloud: {said}"
     assert str(far) == f"device: refused: {line}"
 
 

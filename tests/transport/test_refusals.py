@@ -159,6 +159,26 @@ async def test_a_token_that_is_wrong_or_missing_is_told_apart() -> None:
     assert OTHER_TOKEN.get_secret_value() not in line
 
 
+async def test_a_peer_that_is_dialled_is_not_called_a_cloud(
+    authority: Authority, stranger: Authority, issued: Issued
+) -> None:
+    lines: list[str] = []
+
+    async def dialled(url: str, credentials: Credentials) -> None:
+        with pytest.raises(HandshakeRefused) as caught:
+            await dial(url, role="peer", credentials=credentials)
+        lines.append(str(caught.value))
+
+    async with listening(Entrance(tokens=Tokens([TOKEN]))) as address:
+        await dialled(address.url, Credentials(token=OTHER_TOKEN))
+        await dialled(f"wss://127.0.0.1:{address.port}", showing(authority))
+    async with listening(verified(issued, authority)) as address:
+        await dialled(address.url, showing(authority, stranger.issue("box")))
+    assert "give one that the peer's --token-file holds" in lines[0]
+    assert "or give the peer --tls-cert and --tls-key" in lines[1]
+    assert "give one of the CA in the peer's --tls-client-ca" in lines[2]
+
+
 @asynccontextmanager
 async def s_server(issued: Issued, *arguments: object) -> AsyncIterator[str]:
     """The URL of another TLS server than ours."""

@@ -27,7 +27,7 @@ from transport.connection import Connection
 from transport.events import LinkDown, LinkUp
 from transport.messages import Bye, encode
 from transport.serving import Address, serve
-from transport.websocket import PINGS_PER_S, cloud_url, dial
+from transport.websocket import PINGS_PER_S, cloud_url, dial, peer_names
 
 LIMIT = 1 << 20
 BIG = WELCOME.model_copy(update={"max_message_bytes": LIMIT})
@@ -435,3 +435,11 @@ def test_a_bad_url_says_what_is_right(url: str) -> None:
 )
 def test_the_path_is_added_where_there_is_none(url: str, whole: str) -> None:
     assert str(cloud_url(url)) == whole
+
+
+def test_a_peer_is_called_by_host_and_port_and_by_its_path_where_several_share_them() -> None:
+    urls = ["ws://yard:1", "wss://gate:443/one", "ws://yard:2/box", "wss://gate:443/two"]
+    assert peer_names(urls) == ["yard:1", "gate:443/one", "yard:2", "gate:443/two"]
+    assert peer_names(["ws://yard:1", "ws://YARD:1/janus"]) == ["yard:1/janus"] * 2
+    with pytest.raises(ConfigError, match="peer URL 'yard' is not of the form"):
+        peer_names(["yard"])
