@@ -1,8 +1,8 @@
 """Files of parts and of fusions: `save_part`, `load_part`, `save_fusion`, `load_fusion`.
 
 One safetensors each, with what it says of itself (`records`) as metadata. A digest is over weights and
-architecture. Tensors are read only after their names, shapes and types are known to be those of the
-architecture that the file names.
+architecture, and that of a fusion over the digests of its parts and its labels. Tensors are read only after
+their names, shapes and types are known to be those of the architecture that the file names.
 """
 
 import copy
@@ -44,9 +44,10 @@ class SavedFusion:
     digest: str
 
 
-def digest_of(description: Architecture | FusionSpec, module: nn.Module) -> str:
-    """Hex sha256 over the architecture and the weights of a teacher, a part or a fusion."""
-    return described_digest(asdict(description), module.state_dict())
+def digest_of(description: Architecture | FusionInfo, module: nn.Module) -> str:
+    """Hex sha256 over the weights of a teacher, a part or a fusion, and what `description` covers of it."""
+    covered = description.covered if isinstance(description, FusionInfo) else asdict(description)
+    return described_digest(covered, module.state_dict())
 
 
 def save_part(path: Path, model: nn.Module, info: PartInfo) -> str:
@@ -92,7 +93,7 @@ def _check_parts(path: Path, trained: tuple[str, ...], given: tuple[str, ...]) -
 def _write(path: Path, kind: str, module: nn.Module, info: Info) -> str:
     state = {name: tensor.detach().float().cpu().contiguous() for name, tensor in module.state_dict().items()}
     check_fit(_weightless(info).state_dict(), {name: one.shape for name, one in state.items()}, str(path))
-    digest = described_digest(asdict(_description(info)), state)
+    digest = described_digest(info.covered, state)
     unfinished = path.with_name(path.name + ".part")
     try:
         save_file(state, unfinished, to_metadata(kind, info, digest))
@@ -138,8 +139,9 @@ def _check_values(path: Path, info: Info, state: dict[str, Tensor], digest: str)
     for name, tensor in state.items():
         if not tensor.isfinite().all():
             raise ModelError(f"{path}: {name} holds values that are NaN or infinite; give an intact file")
-    if described_digest(asdict(_description(info)), state) != digest:
-        raise ModelError(f"{path}: its weights are not those that were saved; give an intact file")
+    if described_digest(info.covered, state) != digest:
+        covered = "weights are" if info.version == 1 else "weights, parts or labels are"
+        raise ModelError(f"{path}: its {covered} not those that were saved; give an intact file")
 
 
 def _weightless(info: Info) -> nn.Module:

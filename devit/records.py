@@ -11,8 +11,8 @@ from devit.fusion import FusionSpec
 from models.weight_files import first_line
 from pipeline.errors import ConfigError, ModelError
 
-VERSION = 1
 PART, FUSION = "devit part", "devit fusion"
+VERSIONS = {PART: (1,), FUSION: (1, 2)}
 DIGEST_CHARS = 64
 
 
@@ -41,12 +41,23 @@ class PartInfo:
                 f"a head of {rows} rows needs as many different classes, not {len(set(self.classes))}"
             )
 
+    @property
+    def version(self) -> int:
+        """Of the file."""
+        return 1
+
+    @property
+    def covered(self) -> dict[str, Any]:
+        """What the digest is over, beside the weights."""
+        return asdict(self.architecture)
+
 
 @dataclass(frozen=True, slots=True)
 class FusionInfo:
     """Where a fusion came from: the digests of the parts it was trained with, in order.
 
-    `labels` name the classes, or are empty; the rest is as for a part, over all classes.
+    `labels` name the classes, or are empty; the rest is as for a part, over all classes. In files of
+    `version` 1 the digest covers neither parts nor labels.
     """
 
     spec: FusionSpec
@@ -56,6 +67,7 @@ class FusionInfo:
     data: str
     accuracy: float
     seed: int
+    version: int = 2
 
     def __post_init__(self) -> None:
         _check_origin(self)
@@ -65,6 +77,12 @@ class FusionInfo:
             raise ConfigError(f"{len(self.labels)} labels for {self.spec.num_classes} classes")
         if not all(isinstance(label, str) for label in self.labels):
             raise ConfigError("labels must be names")
+
+    @property
+    def covered(self) -> dict[str, Any]:
+        """What the digest is over, beside the weights."""
+        spec = asdict(self.spec)
+        return spec if self.version == 1 else spec | {"parts": self.parts, "labels": self.labels}
 
 
 Info = PartInfo | FusionInfo
@@ -77,7 +95,7 @@ def is_digest(value: object) -> bool:
 
 def to_metadata(kind: str, info: Info, digest: str) -> dict[str, str]:
     """One JSON string for each field, with what file it is, its version and its digest."""
-    values = {"kind": kind, "version": VERSION, "digest": digest} | asdict(info)
+    values = {"kind": kind, "version": info.version, "digest": digest} | asdict(info)
     return {name: json.dumps(value) for name, value in values.items()}
 
 
@@ -91,8 +109,10 @@ def from_metadata(metadata: Mapping[str, str], kind: str, path: Path) -> tuple[I
     if found != kind:
         named = found if found in (PART, FUSION) else "neither part nor fusion of devit"
         raise ModelError(f"{path}: is {named}, not a {kind}")
-    if values.get("version") != VERSION:
-        raise ModelError(f"{path}: is of version {values.get('version')!r:.20}; this program reads {VERSION}")
+    version, known = values.get("version"), VERSIONS[kind]
+    if version not in known:
+        reads = " and ".join(map(str, known))
+        raise ModelError(f"{path}: is of version {version!r:.20}; this program reads {reads}")
     try:
         info = _part_info(values) if kind == PART else _fusion_info(values)
         digest = values["digest"]

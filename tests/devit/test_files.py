@@ -1,6 +1,6 @@
 import json
 import struct
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from devit.backbones import build
 from devit.files import digest_of, load_fusion, load_part, save_fusion, save_part
 from devit.fusion import FUSIONS, Fusion, FusionSpec, Kind
 from devit.records import PART, FusionInfo, PartInfo, to_metadata
+from models.digest import described_digest
 from pipeline.errors import ModelError
 from tests.devit.small import EVERY_KIND, VIT, pixels_for
 
@@ -82,6 +83,25 @@ def test_a_fusion_refuses_parts_that_it_was_not_trained_with(tmp_path: Path) -> 
     with pytest.raises(ModelError, match="was trained with 2 parts, not 1"):
         load_fusion(path, PARTS[:1])
     assert load_fusion(path).info.parts == PARTS
+
+
+@pytest.mark.parametrize("change", [{"parts": PARTS[::-1]}, {"labels": ["b", "a", "c"]}, {"version": 1}])
+def test_a_fusion_whose_parts_or_labels_were_changed_is_refused(
+    change: dict[str, object], tmp_path: Path
+) -> None:
+    path = tmp_path / "f.safetensors"
+    save_fusion(path, Fusion(SPEC), replace(FUSION_INFO, labels=("a", "b", "c")))
+    rewritten(path, change)
+    with pytest.raises(ModelError, match=r"f.safetensors: its weights.* are not those that were saved"):
+        load_fusion(path)
+
+
+def test_a_fusion_of_version_1_loads_with_its_digest_of_weights_and_shape_alone(tmp_path: Path) -> None:
+    path, fusion, old = tmp_path / "f.safetensors", Fusion(SPEC), replace(FUSION_INFO, version=1)
+    digest = save_fusion(path, fusion, old)
+    assert digest == described_digest(asdict(SPEC), fusion.state_dict()) != digest_of(FUSION_INFO, fusion)
+    read = load_fusion(path, PARTS)
+    assert (read.info, read.digest) == (old, digest)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,14 @@ def test_every_field_is_needed(kind: str, info: Info) -> None:
             from_metadata(metadata, kind, PATH)
 
 
+@pytest.mark.parametrize(("kind", "info", "newest"), [(PART, PART_INFO, 1), (FUSION, FUSION_INFO, 2)])
+def test_files_of_a_later_version_are_refused(kind: str, info: Info, newest: int) -> None:
+    metadata = to_metadata(kind, info, DIGEST)
+    assert metadata["version"] == str(newest)
+    with pytest.raises(ModelError, match=rf"is of version {newest + 1}; this program reads .*{newest}$"):
+        from_metadata(metadata | {"version": str(newest + 1)}, kind, PATH)
+
+
 def test_one_kind_of_file_is_not_the_other_and_plain_weights_are_neither() -> None:
     with pytest.raises(ModelError, match="is devit part, not a devit fusion"):
         from_metadata(to_metadata(PART, PART_INFO, DIGEST), FUSION, PATH)

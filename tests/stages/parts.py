@@ -39,7 +39,7 @@ def fusion_of(num_parts: int) -> SavedFusion:
     with seeded(5):
         fusion = Fusion(spec).eval().requires_grad_(False)
     info = FusionInfo(spec, tuple(part.digest for part in parts), LABELS, TEACHER, "none", 0.5, 0)
-    return SavedFusion(fusion, info, digest_of(spec, fusion))
+    return SavedFusion(fusion, info, digest_of(info, fusion))
 
 
 def ensemble_of(num_parts: int) -> Ensemble:
