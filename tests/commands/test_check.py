@@ -164,6 +164,15 @@ def test_the_ready_made_files_would_do(path, monkeypatch, capsys, tmp_path):
     assert f"configs/{path.name}" in path.read_text()
 
 
+def test_the_file_for_peers_says_first_how_its_token_is_made(monkeypatch, tmp_path):
+    path = next(path for path in READY_MADE if path.name == "peers.yaml")
+    first, *later = [line.lstrip("# ") for line in path.read_text().splitlines() if "python" in line]
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(first.split("  ")[0].replace("python", sys.executable, 1), shell=True, check=True)
+    assert run(path) == 0
+    assert later[0].startswith("python main.py check configs/peers.yaml")
+
+
 def test_there_are_as_many_ready_made_files_as_promised():
     assert [path.stem for path in READY_MADE] == ["cloud", "kinetics400", "peers", "replay", "rtsp"]
 
