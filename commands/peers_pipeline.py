@@ -10,6 +10,7 @@ from commands.energy import from_first
 from commands.job import Job, Running, every_record, schedule_stage
 from commands.peers_setup import PeersSetup
 from commands.rules import LOSSLESS
+from commands.unheld import warn_of_unheld
 from pipeline.background import background
 from pipeline.clock import Clock
 from pipeline.energy.shares import EnergyShares
@@ -95,7 +96,8 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
             every_record(ledger, delivery, job.live),
         ):
             await _first_links(setup, spread, clock)
-            await pipeline.run()
+            async with background(partial(warn_of_unheld, spread.connected, setup.saved.info.parts, clock)):
+                await pipeline.run()
     return ledger
 
 

@@ -113,6 +113,13 @@ async def test_answers_are_those_of_the_ensemble_in_one_process_whatever_the_ord
             assert set(answer.latency_ms) == {"uplink", "queue", "decode", "tail"}
 
 
+async def test_a_part_that_nobody_holds_is_named_though_every_peer_is_there(caplog):
+    async with peers(0, 2, 2) as wires:
+        await run(setup_for(wires))
+    said = [record.message for record in caplog.records if record.name == "commands.unheld"]
+    assert said == [f"nobody holds part 2 ({part_of(1).digest[:8]}); clips go without"]
+
+
 async def test_before_the_first_clip_it_is_known_how_long_a_fusion_takes(monkeypatch):
     taken = []
     monkeypatch.setattr(Gathering, "fused", lambda self, seconds: taken.append(seconds))
