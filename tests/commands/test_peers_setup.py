@@ -1,5 +1,6 @@
 import asyncio
 import re
+import shlex
 from functools import partial
 
 import pytest
@@ -20,7 +21,7 @@ from main import app
 from pipeline.errors import ConfigError, HandshakeRefused, LinkLost, ModelError
 from tests.commands.link import cloud_here
 from tests.commands.peers import peer_here
-from tests.commands.processes import only_line
+from tests.commands.processes import MAIN, only_line
 from tests.stages.parts import fusion_of, part_of, saved_parts
 from transport.messages import Welcome
 
@@ -80,6 +81,21 @@ def test_a_device_that_this_machine_lacks_ends_it_before_the_part_is_read(tmp_pa
     settings.peers.part.unlink()
     with pytest.raises(ModelError, match="device 'cuda:99': this machine has"):
         set_up_peers(settings, live=True)
+
+
+def test_the_commands_of_the_document_run_as_they_are_written(tmp_path, monkeypatch):
+    async def meet(dials, *_, **__):
+        raise LinkLost(f"{len(dials)} peers would be asked")
+
+    page = (MAIN.parent / "docs" / "peers.md").read_text().replace("\\\n", "")
+    peer, device = [shlex.split(line)[2:] for line in re.findall(r"^\$ (.*main\.py .*)", page, re.MULTILINE)]
+    saved_parts(tmp_path, 4)
+    (tmp_path / "token").write_text("a-token-of-more-than-32-characters-in-all\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("commands.peers_setup.meet", meet)
+    monkeypatch.setattr("commands.peer.run_async", lambda serving: 0)
+    assert "4 peers would be asked" in only_line(CliRunner().invoke(app, device).stderr)
+    assert CliRunner().invoke(app, peer).exit_code == 0
 
 
 def test_clips_of_another_length_than_the_parts_take_end_it(tmp_path):
