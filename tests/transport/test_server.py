@@ -188,6 +188,17 @@ async def test_a_device_that_reads_nothing_holds_up_nobody_who_answers_it() -> N
         assert [message.clip_id for message in told if isinstance(message, Result)] == names
 
 
+async def test_a_peer_that_refuses_a_large_message_calls_itself_one() -> None:
+    device, end = memory_link(capacity=64)
+    welcome = WELCOME.model_copy(update={"serves": "peer"})
+    hello = HELLO.model_copy(update={"seeks": "peer", "parts": (WELCOME.digest,)})
+    await device.send(encode(hello))
+    async with open_session(end, welcome, accept_all) as session:
+        await device.send(bytes(WELCOME.max_message_bytes + 1))
+        assert [item async for item in session.packets()] == []
+        assert str(session.ended).endswith("raise --max-message-mb on the peer")
+
+
 async def test_a_message_over_the_limit_ends_the_session_with_a_reason() -> None:
     async with session_of() as (device, session):
         await device.send(bytes(WELCOME.max_message_bytes + 1))
