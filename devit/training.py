@@ -53,7 +53,8 @@ def train(
 
     `objective` turns a batch, the step and a generator of that step into an outcome; all randomness hangs
     on the recipe's seed and the step. `checkpoint` is gone on from, renewed now and then, and holds the
-    last step at the end. Raises ModelError when the loss is no number any more.
+    last step at the end. It never holds a step that `on_step` has not heard of; one that was heard of and
+    not kept is taken, and heard of, again. Raises ModelError when the loss is no number any more.
     """
     optimizer = optimizer_of(model, recipe)
     schedule = schedule_of(optimizer, recipe)
@@ -70,9 +71,9 @@ def train(
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_norm)
         optimizer.step()
         optimizer.zero_grad()
+        on_step(StepResult(step, loss, outcome.right.item(), clock.now() - started))
         if checkpoint and (checkpoint.is_due or step + 1 == recipe.steps):
             checkpoint.save(recipe, step + 1, model, optimizer)
-        on_step(StepResult(step, loss, outcome.right.item(), clock.now() - started))
 
 
 def _checked(loss: float, step: int, recipe: Recipe) -> float:

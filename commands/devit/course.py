@@ -1,13 +1,16 @@
 """The course of a run: a line of `log.jsonl` for each epoch, and the plot that is drawn from them."""
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
+from pydantic import TypeAdapter, ValidationError
 
+from devit.checkpoints import Sums
 from devit.training import StepResult
 
 
@@ -25,8 +28,14 @@ class Epoch:
     seconds: float
 
 
+EPOCH = TypeAdapter(Epoch)
+
+
 class Course:
-    """Hears every step of the training `name` and writes a line when an epoch, or the last of all, ends."""
+    """Hears every step of the training `name` and writes a line when an epoch, or the last of all, ends.
+
+    `sums` are of the epoch under way; to be kept and put back with a checkpoint.
+    """
 
     def __init__(self, path: Path, name: str, per_epoch: int, steps: int, score: Callable[[], float]) -> None:
         self._path = path
@@ -34,31 +43,40 @@ class Course:
         self._per_epoch = per_epoch
         self._steps = steps
         self._score = score
-        self._results: list[StepResult] = []
+        self.sums = Sums()
 
     def add(self, result: StepResult) -> None:
         """One more step was taken."""
-        self._results.append(result)
+        self.sums.add(result.loss, result.accuracy, result.seconds)
         done = result.step + 1
         if done % self._per_epoch == 0 or done == self._steps:
             self._write(-(-done // self._per_epoch))
 
     def _write(self, epoch: int) -> None:
-        count = len(self._results)
-        loss, accuracy, seconds = (
-            sum(getattr(one, name) for one in self._results) for name in ("loss", "accuracy", "seconds")
+        sums, count = self.sums, self.sums.steps
+        line = Epoch(
+            *(self._name, epoch, count, sums.loss / count, sums.accuracy / count, self._score(), sums.seconds)
         )
-        line = Epoch(self._name, epoch, count, loss / count, accuracy / count, self._score(), seconds)
-        self._results.clear()
-        with self._path.open("a") as file:
-            file.write(json.dumps(asdict(line)) + "\n")
+        with self._path.open("a+b") as file:
+            if file.tell() and file.seek(-1, os.SEEK_END) and file.read() != b"\n":
+                file.write(b"\n")  # whoever wrote the last line was killed within it
+            file.write(json.dumps(asdict(line)).encode() + b"\n")
+        sums.set()
 
 
 def read_course(path: Path) -> list[Epoch]:
-    """The epochs in a log; of one that was trained again after an end, the last."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    epochs = [Epoch(**json.loads(line)) for line in lines]
-    return list({(one.training, one.epoch): one for one in epochs}.values())
+    """The epochs in a log; of one that was trained again after an end, the last. Of lines that a kill or a
+    full disk left unfinished, nothing."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    return list({(one.training, one.epoch): one for one in _whole(lines)}.values())
+
+
+def _whole(lines: list[bytes]) -> Iterator[Epoch]:
+    for line in lines:
+        try:
+            yield EPOCH.validate_json(line)
+        except ValidationError:
+            continue
 
 
 def course_figure(epochs: list[Epoch]) -> go.Figure:

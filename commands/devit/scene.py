@@ -112,7 +112,7 @@ class Scene:
                 course.add(result)
                 done(result.step + 1)
 
-            checkpoint = Checkpoint(self.steps(f"{name}.checkpoint"), self.checkpoint_s)
+            checkpoint = Checkpoint(self.steps(f"{name}.checkpoint"), self.checkpoint_s, sums=course.sums)
             recipe = self.recipe(name, steps)
             train(
                 *(model, objective, batches, recipe),

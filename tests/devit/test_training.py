@@ -69,13 +69,13 @@ def test_training_learns_and_tells_every_step() -> None:
     assert all(0 <= one.accuracy <= 1 and one.seconds >= 0 for one in results)
 
 
-def test_a_training_that_ended_after_any_step_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+def test_a_training_that_ended_in_any_step_takes_it_again_and_comes_to_the_same_bits(tmp_path: Path) -> None:
     unbroken, results = trained()
     for stop in (0, 9, 19):
         path = tmp_path / f"{stop}.safetensors"
         trained(Checkpoint(path, every_s=0), stop)
         resumed, rest = trained(Checkpoint(path, every_s=0))
-        assert [one.loss for one in rest] == [one.loss for one in results[stop + 1 :]]
+        assert [one.loss for one in rest] == [one.loss for one in results[stop:]]
         assert torch.equal(weights_of(resumed), weights_of(unbroken))
 
 

@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from commands.devit.course import Course, Epoch, course_figure, read_course
 from devit.training import StepResult
 
@@ -29,6 +31,27 @@ def test_of_an_epoch_that_came_twice_the_later_line_counts(tmp_path: Path) -> No
     found = read_course(tmp_path / "log")
     assert [(one.epoch, one.held_out) for one in found] == [(1, 0.5), (2, 0.5)]
     assert read_course(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(("lacking", "epochs"), [(1, [1, 2]), (20, [1])])
+def test_a_line_that_was_not_finished_is_skipped_and_the_next_one_stands_by_itself(
+    lacking: int, epochs: list[int], tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    course_over(log, per_epoch=2, steps=4)
+    log.write_bytes(log.read_bytes()[:-lacking])
+    assert [one.epoch for one in read_course(log)] == epochs
+    course_over(log, per_epoch=2, steps=4, first=2)
+    assert [(one.epoch, one.held_out) for one in read_course(log)] == [(1, 0.5), (2, 0.5)]
+    assert b"\n\n" not in log.read_bytes()
+
+
+@pytest.mark.parametrize("line", [b"\xff", b"[]", b"{}", b'{"training": 3}', b"[" * 10_000])
+def test_a_line_that_is_no_epoch_is_skipped(line: bytes, tmp_path: Path) -> None:
+    course_over(tmp_path / "log", per_epoch=2, steps=4)
+    wanted = read_course(tmp_path / "log")
+    (tmp_path / "log").write_bytes(line + b"\n" + (tmp_path / "log").read_bytes())
+    assert read_course(tmp_path / "log") == wanted
 
 
 def test_the_figure_shows_loss_and_accuracy_of_every_training(tmp_path: Path) -> None:

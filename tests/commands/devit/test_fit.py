@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from commands.devit import fit as fit_module
+from commands.devit.course import read_course
 from devit.files import load_fusion, load_part
 from devit.partition import partition
 from pipeline.errors import ConfigError
@@ -79,6 +81,11 @@ def test_a_run_that_was_ended_in_every_training_comes_to_the_same_bits(
         assert (tmp_path / "run" / "steps" / f"{name}.checkpoint").exists()
     fit(options, tmp_path / "run", resume=True, checkpoint_s=0)
     assert digests(tmp_path / "run") == digests(finished / "run")
+    epochs = [
+        [replace(epoch, seconds=0.0) for epoch in read_course(run / "log.jsonl")]
+        for run in (tmp_path / "run", finished / "run")
+    ]
+    assert epochs[0] == epochs[1]
 
 
 def test_a_fusion_that_was_not_written_after_its_parts_is_made_again(finished: Path, tmp_path: Path) -> None:
