@@ -1,4 +1,6 @@
 from collections.abc import Callable
+from itertools import permutations
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -63,6 +65,27 @@ def test_a_part_learns_from_labels_decisions_and_features_as_asked(losses: Subta
     objective = Subtask(student, SMALL, teacher, VIT, losses, alphas, beta)
     torch.testing.assert_close(objective(batch(), 0, generator_of(7)).loss, wanted[losses])
     assert len({round(one.item(), 6) for one in wanted.values()}) == 4
+
+
+def test_a_part_s_layers_are_taught_by_those_of_the_layer_map() -> None:
+    student, teacher = models()
+    both: tuple[Any, Any] = student, teacher
+    with torch.no_grad():
+        for layer, block in (pair for model in both for pair in enumerate(model.blocks)):
+            block.attn.qkv.weight *= 8.0**layer
+    loss = {
+        losses: Subtask(student, SMALL, teacher, VIT, losses)(batch(), 0, generator_of(7)).loss
+        for losses in get_args(SubtaskLosses)
+    }
+    own = features(student, (0, 1))
+    by_layers = {
+        layers: feature_loss(own, features(teacher, layers), generator_of(7))
+        for layers in permutations(range(VIT.depth), SMALL.depth)
+    }
+    wanted = by_layers.pop(layer_map(2, 3))
+    torch.testing.assert_close(loss["feat"] - loss["labels"], wanted)
+    torch.testing.assert_close(loss["both"] - loss["pred"], wanted)
+    assert all(abs(wanted - other) > 0.05 * wanted for other in by_layers.values())
 
 
 @pytest.mark.parametrize("losses", ["labels", "pred", "token", "both"])
