@@ -39,6 +39,11 @@ class Example:
         """Where the file lies on disk; None inside a zip."""
         return self.store.path(self.member)
 
+    @property
+    def stamp(self) -> str:
+        """What changes when the file does, without reading it: its size and time, or CRC inside a zip."""
+        return self.store.stamp(self.member)
+
     def read(self, limit_bytes: int) -> bytes:
         """The whole file; SourceError where it cannot be read or is over the limit."""
         return self.store.read(self.member, limit_bytes)

@@ -29,6 +29,10 @@ class Store(Protocol):
         """Where a file lies on disk; None inside a zip."""
         ...
 
+    def stamp(self, name: str) -> str:
+        """What changes when a file does, without reading it; empty where there is no such file."""
+        ...
+
     def read(self, name: str, limit_bytes: int) -> bytes:
         """All of a file; SourceError where it is absent, damaged or, before it is read, over the limit."""
         ...
@@ -53,6 +57,14 @@ class FolderStore:
 
     def path(self, name: str) -> Path:
         return self._folder / name
+
+    def stamp(self, name: str) -> str:
+        """Size and time of the last change."""
+        try:
+            status = self.path(name).stat()
+        except OSError:
+            return ""
+        return f"{status.st_size} {status.st_mtime_ns}"
 
     def read(self, name: str, limit_bytes: int) -> bytes:
         path = self.path(name)
@@ -91,6 +103,11 @@ class ZipStore:
 
     def path(self, name: str) -> None:
         return None
+
+    def stamp(self, name: str) -> str:
+        """Size and CRC."""
+        entry = self._zip.NameToInfo.get(name)
+        return "" if entry is None else f"{entry.file_size} {entry.CRC:08x}"
 
     def read(self, name: str, limit_bytes: int) -> bytes:
         opened = self._own()

@@ -51,6 +51,24 @@ def test_an_absent_file_is_one_error_naming_it(store: Store) -> None:
         store.read("a/3.jpg", 10)
 
 
+def test_a_stamp_stays_while_a_file_does_and_is_empty_where_there_is_none(store: Store) -> None:
+    assert store.stamp("a/1.jpg") == store.stamp("a/1.jpg") != store.stamp("b/2.jpg")
+    assert store.stamp("a/3.jpg") == store.stamp("a/1.jpg/x") == ""
+
+
+def test_a_stamp_changes_with_size_time_and_content(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"one")
+    stamps = [FolderStore(tmp_path).stamp("a.jpg")]
+    for content, time in ((b"one", 1), (b"more", 1)):
+        (tmp_path / "a.jpg").write_bytes(content)
+        os.utime(tmp_path / "a.jpg", ns=(0, time))
+        stamps.append(FolderStore(tmp_path).stamp("a.jpg"))
+    zips = [zipped(tmp_path / f"{name}.zip", {"a.jpg": name.encode()}) for name in ("one", "two", "three")]
+    stamps += [ZipStore(path).stamp("a.jpg") for path in zips]
+    assert len(set(stamps)) == 6
+    assert ZipStore(zipped(tmp_path / "again.zip", {"a.jpg": b"one"})).stamp("a.jpg") == stamps[3]
+
+
 def test_only_a_folders_files_have_a_path(tmp_path: Path) -> None:
     assert FolderStore(tmp_path).path("a/1.jpg") == tmp_path / "a/1.jpg"
     assert ZipStore(zipped(tmp_path / "a.zip", FILES)).path("a/1.jpg") is None
