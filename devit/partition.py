@@ -6,6 +6,8 @@ import torch
 
 from pipeline.errors import ConfigError
 
+MOST_SEED = 2**64 - 1
+
 
 def partition(num_classes: int, num_parts: int, seed: int) -> tuple[tuple[int, ...], ...]:
     """Random subsets of the classes 0..num_classes-1, one for each part, sorted inside (DeViT, eq. 4).
@@ -13,10 +15,10 @@ def partition(num_classes: int, num_parts: int, seed: int) -> tuple[tuple[int, .
     The first num_classes mod num_parts subsets have one class more than the others; every class is in
     exactly one. Raises ConfigError where some part would have no class.
     """
-    if not 1 <= num_parts <= num_classes or seed < 0:
+    if not 1 <= num_parts <= num_classes or not 0 <= seed <= MOST_SEED:
         raise ConfigError(
             f"{num_classes} classes cannot be split into {num_parts} parts with seed {seed}: "
-            "1 part or more, no more parts than classes, and a seed of 0 or more"
+            f"1 part or more, no more parts than classes, and a seed of 0 to {MOST_SEED}"
         )
     order = torch.randperm(num_classes, generator=torch.Generator().manual_seed(seed)).tolist()
     least, larger = divmod(num_classes, num_parts)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from commands.devit.options import FitOptions, PlanFile
+from commands.devit.options import SPENT, STEPS, FitOptions, PlanFile
 from commands.devit.scene import HELD_OUT, KINDS, Scene
 from commands.devit.trainings import throwaway
 from devit.evaluation import accuracy
@@ -16,7 +16,6 @@ from pipeline.clock import Clock, SystemClock
 TRIED = 4
 LOOKED_AT = 256
 SHARE = 0.99
-SPENT, STEPS = "spent_s", "steps_"
 WHOLE = ("large", "fusion")
 MEASURED = {"large": 2, "teacher": 1, "part": 3, "fusion": 2}
 

@@ -48,7 +48,7 @@ def run(
     console = Console(highlight=False)
     scene = scene_of(options, plan, folder, device, checkpoint_s)
     budget = Budget(scene, plan, console.print, began)
-    trainings = Trainings(scene, budget.steps)
+    trainings = Trainings(scene, budget.steps, plan)
     large = trainings.large()
     students = [
         trainings.student(part, large, trainings.teacher(part, large)) for part in range(options.parts)
@@ -73,12 +73,12 @@ def scene_of(
     small = small_architecture(
         *(sized, options.sigma, options.small_depth, options.small_heads, options.small_mlp)
     )
-    train = read(options.data, options, sized, folder)
+    train = read(options.data, options, sized, folder, known=plan.get("data", None))
     plan.same("data", train.digest)
     if options.test is None:
         shown, held_out = train.pictures.split(HELD_OUT_SHARE, options.seed)
     else:
-        test = read(options.test, options, sized, folder, train.names)
+        test = read(options.test, options, sized, folder, train.names, known=plan.get("test", None))
         plan.same("test", test.digest)
         shown, held_out = train.pictures, test.pictures
     count = len(train.names)
@@ -94,13 +94,19 @@ def scene_of(
 
 
 def read(
-    where: str, options: FitOptions, sized: Architecture, folder: Path, names: tuple[str, ...] | None = None
+    where: str,
+    options: FitOptions,
+    sized: Architecture,
+    folder: Path,
+    names: tuple[str, ...] | None = None,
+    *,
+    known: str | None = None,
 ) -> Labelled:
-    """The pictures of `where` as the models of a run take them."""
+    """The pictures of `where` as the models of a run take them, whose plan remembers `known` of them."""
     geometry = FrameGeometry(sized.input_size, sized.spec.crop_pct)
     shown = Shown(geometry, sized.frames, options.stride, options.limit, options.seed)
     with watching(f"read {Path(where).name}", 1) as done:
-        return read_pictures(Path(where), shown, folder / "steps", names, done)
+        return read_pictures(Path(where), shown, folder / "steps", names, done, known=known)
 
 
 def write_summary(scene: Scene, console: Console) -> None:

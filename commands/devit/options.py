@@ -5,17 +5,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from pipeline.errors import ConfigError
 
 PLAN = "plan.json"
+STEPS, SPENT, DIGEST = "steps_", "spent_s", "digest_"
 MOST_BYTES = 1 << 20
+MOST, MOST_SEED = 1e9, 2**64 - 1
+DATA = ("data", "test")
 FEATURES = ("q", "k", "v")
 
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
     """As the command line says it; ConfigError for values that no run can have. Sizes that are None follow
-    from the large model; with `minutes` the epochs only say in which proportion the trainings share them."""
+    from the large model; with `minutes` the epochs only say in which proportion the trainings share them.
+    Whether the data is there, `require_data` says."""
 
     data: str
     test: str | None = None
@@ -53,15 +59,23 @@ class FitOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for path in (self.data, self.test):
-            if path is not None and not Path(path).exists():
-                raise ConfigError(f"{path}: no such file or folder of labelled pictures")
+        for name, value in asdict(self).items():
+            if isinstance(value, float) and not abs(value) <= MOST:
+                raise ConfigError(f"{flag(name)} must be a number, of {MOST:g} at most, not {value:g}")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise ConfigError(f"--seed must be 0 to {MOST_SEED}, not {self.seed}")
         wrong = set(self.features.split(",")) - set(FEATURES)
         if wrong:
             raise ConfigError(f"--features {self.features}: choose among {', '.join(FEATURES)}")
         for name in ("drop", "drop_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{flag(name)} must be 0 to 1, not {getattr(self, name):g}")
+
+    def require_data(self) -> None:
+        """ConfigError where what is learnt from or measured with is not there."""
+        for path in (self.data, self.test):
+            if path is not None and not Path(path).exists():
+                raise ConfigError(f"{path}: no such file or folder of labelled pictures")
 
     @property
     def alphas(self) -> tuple[float, ...]:
@@ -149,4 +163,29 @@ def read_plan(path: Path) -> dict[str, Any]:
         plan = None
     if not isinstance(plan, dict) or not all(isinstance(plan.get(one), dict) for one in ("options", "found")):
         raise ConfigError(f"{path}: is no plan of devit fit; name another folder")
+    for name, value in plan["found"].items():
+        if not _may_be(name, value):
+            raise ConfigError(f"{path}: {name} cannot be {value!r:.40}; name another folder")
     return plan
+
+
+def read_options(path: Path) -> FitOptions:
+    """The options in a `plan.json`; ConfigError, with the first that is wrong, where they are none."""
+    stored = read_plan(path)["options"]
+    wrong = sorted(stored.keys() - set(FitOptions.__slots__))
+    try:
+        options = TypeAdapter(FitOptions).validate_json(json.dumps(stored), strict=True)
+    except ValidationError as error:
+        wrong += [str(one["loc"][0]) for one in error.errors()]
+    if wrong:
+        raise ConfigError(f"{path}: is no plan of this program, by its {wrong[0]!r:.40}; name another folder")
+    return options
+
+
+def _may_be(name: str, value: object) -> bool:
+    """Whether `value` may have been found out as `name`; names that are not known may be anything."""
+    if name.startswith(STEPS):
+        return type(value) is int and value >= 0
+    if name == SPENT:
+        return type(value) in (int, float) and 0 <= value <= MOST  # type: ignore[operator]
+    return isinstance(value, str) or not (name in DATA or name.startswith(DIGEST))

@@ -52,17 +52,20 @@ def read_pictures(
     cache: Path,
     classes: Sequence[str] | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    known: str | None = None,
 ) -> Labelled:
     """All of `path`, decoded on several threads into a file in the folder `cache`, or found there.
 
     `classes` names those that a model knows already. Frames stay in that file, mapped into memory. Raises
     ConfigError for data without labels, or of over 16 GiB once decoded; SourceError for a file that cannot
-    be read. `on_progress` hears how many are done, of how many.
+    be read. `on_progress` hears how many are done, of how many. `known` is the fingerprint that a run
+    remembers: one of names alone, of before there were others, stays as it is.
     """
     with open_examples(path, classes, limit=shown.limit, seed=shown.seed) as examples:
         labels = [_class_of(example, path) for example in examples]
         names = tuple(classes or examples.classes or map(str, range(max(labels) + 1)))
-        digest = _digest(examples, shown)
+        digest = _digest(examples, shown, known)
         _check_size(path, len(labels), shown)
         frames = _frames(list(examples), shown, cache / f"frames-{digest}.npy", on_progress)
     pictures = Pictures.of(torch.from_numpy(frames), torch.tensor(labels))
@@ -84,9 +87,14 @@ def _check_size(path: Path, count: int, shown: Shown) -> None:
         )
 
 
-def _digest(examples: Iterable[Example], shown: Shown) -> str:
-    lines = [f"{one.class_id} {one.name}" for one in examples]
-    return sha256("\n".join([repr(shown), *lines]).encode()).hexdigest()[:12]
+def _digest(examples: Iterable[Example], shown: Shown, known: str | None) -> str:
+    lines = [repr(shown), *(f"{one.class_id} {one.name}" for one in examples)]
+    of_names = _hashed(lines)
+    return of_names if of_names == known else _hashed([*lines, *(one.stamp for one in examples)])
+
+
+def _hashed(lines: Iterable[str]) -> str:
+    return sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
 def _frames(

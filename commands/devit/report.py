@@ -15,15 +15,22 @@ from devit.ensemble import Ensemble
 from devit.evaluation import RUNS, accuracy, accuracy_by_choice, latencies_ms, parameters
 from devit.files import Part, SavedFusion, load_fusion, load_part
 from models.preprocessing import preprocess
+from pipeline.errors import ModelError
 
 LARGE, FUSION, PARTS = "large.safetensors", "fusion.safetensors", "part-{}.safetensors"
 
 
 def load_run(folder: Path) -> tuple[Part, list[Part], SavedFusion]:
-    """The large model, the parts and the fusion of a run that is done; ModelError for what is missing."""
+    """The large model, the parts and the fusion of a run that is done; ModelError for what is missing, or
+    is another run's."""
     large = load_part(folder / LARGE)
-    count = len(load_fusion(folder / FUSION).info.parts)
-    parts = [load_part(folder / PARTS.format(part)) for part in range(1, count + 1)]
+    trained = load_fusion(folder / FUSION).info
+    if trained.teacher != large.digest:
+        raise ModelError(
+            f"{folder / LARGE}: is {large.digest[:8]}, not {trained.teacher[:8]}, from which {FUSION} "
+            "learnt; put back the one of this run, or name another folder"
+        )
+    parts = [load_part(folder / PARTS.format(part)) for part in range(1, len(trained.parts) + 1)]
     return large, parts, load_fusion(folder / FUSION, [part.digest for part in parts])
 
 

@@ -6,8 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from commands.devit.budget import STEPS
-from commands.devit.options import PLAN, FitOptions, PlanFile, read_plan
+from commands.devit.options import DATA, PLAN, STEPS, FitOptions, PlanFile, read_plan
 from pipeline.errors import ConfigError
 
 LARGE = (
@@ -19,7 +18,6 @@ PARTS = (
     *(*TEACHERS, "sigma", "small_depth", "small_heads", "small_mlp", "epochs_parts", "rate_parts"),
     *("importance", "losses", "features", "beta"),
 )
-SHARED = ("data", "test")
 LENGTHS = (*TEACHERS, "epochs_parts", "epochs_fusion")
 STAGES = (
     (LARGE, "large.safetensors"),
@@ -62,5 +60,5 @@ def _files(source: Path, differs: set[str]) -> Iterator[str]:
 
 def _keep(found: dict[str, Any], plan: PlanFile, lengths: bool) -> None:
     for name, value in found.items():
-        if name in SHARED or (name.startswith(STEPS) and lengths):
+        if name in DATA or (name.startswith(STEPS) and lengths):
             plan.once(name, value)

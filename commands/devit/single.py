@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.devit.fit import check_device, read, scene_of
-from commands.devit.options import PLAN, FitOptions, PlanFile, read_plan
-from commands.devit.report import summary_of, summary_table
+from commands.devit.options import PLAN, FitOptions, PlanFile, read_options
+from commands.devit.report import load_run, summary_of, summary_table
 from commands.runtime import OK
+from devit.data import Pictures
 from devit.partition import partition
 from pipeline.errors import ConfigError
 from sources.labelled import open_examples
@@ -35,14 +36,8 @@ def show_partition(data: str, parts: int, seed: int) -> int:
 def evaluate(folder: Path, test: str | None, device: str, as_json: bool) -> int:
     """Measure the run in `folder` with its own test data, or with `test`."""
     check_device(device)
-    options = _options_of(folder)
-    plan = PlanFile(folder, options)
-    plan.claim(resume=True)
-    if test is None:
-        pictures = scene_of(options, plan, folder, device).test
-    else:
-        scene = scene_of(options, plan, folder, device)
-        pictures = read(test, replace(options, limit=None), scene.large, folder, scene.labels).pictures
+    options = read_options(folder / PLAN)
+    pictures = _own(folder, options, device) if test is None else _others(folder, options, test)
     summary = summary_of(folder, pictures, device)
     if as_json:
         print(json.dumps(summary, indent=1))
@@ -51,9 +46,16 @@ def evaluate(folder: Path, test: str | None, device: str, as_json: bool) -> int:
     return OK
 
 
-def _options_of(folder: Path) -> FitOptions:
-    stored = read_plan(folder / PLAN)["options"]
-    try:
-        return FitOptions(**stored)
-    except TypeError as error:
-        raise ConfigError(f"{folder / PLAN}: is no plan of this program; name another folder") from error
+def _own(folder: Path, options: FitOptions, device: str) -> Pictures:
+    """What the run in `folder` was measured with."""
+    options.require_data()
+    plan = PlanFile(folder, options)
+    plan.claim(resume=True)
+    return scene_of(options, plan, folder, device).test
+
+
+def _others(folder: Path, options: FitOptions, test: str) -> Pictures:
+    """`test` as the models in `folder` take it; the run's own data need not be there."""
+    large, _, fusion = load_run(folder)
+    labels = fusion.info.labels or None
+    return read(test, replace(options, limit=None), large.info.architecture, folder, labels).pictures

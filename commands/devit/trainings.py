@@ -1,13 +1,16 @@
 """The trainings of a run, each made once and found again by its file: `Trainings`."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from commands.devit.belonging import claim
 from commands.devit.large import load_large
+from commands.devit.options import PlanFile
 from commands.devit.scene import Scene, kind_of
 from devit.architecture import Architecture
 from devit.backbones import build
@@ -27,26 +30,31 @@ LARGE, FUSION = "large.safetensors", "fusion.safetensors"
 
 class Trainings:
     """What DeViT trains, in its order; `steps` says of "large", "teacher", "part" or "fusion" for how long,
-    when such a training begins."""
+    when such a training begins.
 
-    def __init__(self, scene: Scene, steps: Callable[[str], int]) -> None:
+    `plan` remembers the digest of each. ConfigError, naming the file, for one that is found and is not
+    what would have been made.
+    """
+
+    def __init__(self, scene: Scene, steps: Callable[[str], int], plan: PlanFile) -> None:
         self._scene = scene
         self._steps = steps
+        self._plan = plan
 
     def large(self) -> Part:
         """M_0: the large model on everything, from the weights that were given."""
         scene, path = self._scene, self._scene.folder / LARGE
+        everything = tuple(range(scene.large.num_classes))
 
         def make() -> None:
             model = load_large(
                 scene.options.model, scene.large, scene.options.weights, scene.seed_of("large")
             ).to(scene.device)
             start = digest_of(scene.large, model)
-            everything = tuple(range(scene.large.num_classes))
             self._teach("large", model, scene.large, scene.train, scene.test)
             self._save(path, model, (scene.large, scene.test), everything, start)
 
-        return self._once(path, "large", make)
+        return self._once(path, "large", make, scene.large, classes=everything)
 
     def teacher(self, part: int, large: Part) -> Part:
         """M_i: the large model of a part's classes, from M_0 with its head cut; or that as it is."""
@@ -61,13 +69,13 @@ class Trainings:
             self._teach(name, model, architecture, own, test)
             self._save(path, model, (architecture, test), classes, large.digest)
 
-        return self._once(path, name, make)
+        return self._once(path, name, make, architecture, classes=classes, teacher=large.digest)
 
     def student(self, part: int, large: Part, teacher: Part) -> Part:
         """A part: shrunk from its teacher by what matters to its classes, then taught by it."""
         scene, name = self._scene, f"part-{part + 1}"
-        path = scene.steps(f"{name}.safetensors")
-        small = scene.small.with_classes(len(scene.subsets[part]))
+        path, classes = scene.steps(f"{name}.safetensors"), scene.subsets[part]
+        small = scene.small.with_classes(len(classes))
 
         def make() -> None:
             own, test = self._of_part(part)
@@ -79,14 +87,15 @@ class Trainings:
                 data=(own, test),
                 steps=self._steps("part"),
             )
-            self._save(path, model, (small, test), scene.subsets[part], teacher.digest)
+            self._save(path, model, (small, test), classes, teacher.digest)
 
-        return self._once(path, name, make)
+        return self._once(path, name, make, small, classes=classes, teacher=teacher.digest)
 
     def fusion(self, large: Part, students: list[Part]) -> SavedFusion:
         """Students and their fusion, taught together by M_0; writes the files of all parts before its own."""
         scene, path = self._scene, self._scene.folder / FUSION
-        if not path.exists():
+        found = path.exists()
+        if not found:
             steps = self._steps("fusion")
             models = [one.model.requires_grad_(True) for one in students]
             objective = fuse_of(scene, models, large.model.to(scene.device), steps)
@@ -100,7 +109,11 @@ class Trainings:
             self._save_ensemble(path, objective.ensemble, large, students)
             scene.steps("fusion.checkpoint").unlink(missing_ok=True)
         digests = [load_part(scene.part(part)).digest for part in range(len(students))]
-        return load_fusion(path, digests)
+        fusion = load_fusion(path, digests)
+        wanted = asdict(fusion_spec(scene, len(students)))
+        wanted |= {"labels": scene.labels, "teacher": large.digest}
+        claim(path, fusion, scene, self._plan, wanted, found=found)
+        return fusion
 
     def _save_ensemble(self, path: Path, ensemble: Ensemble, large: Part, students: list[Part]) -> None:
         scene = self._scene
@@ -154,11 +167,16 @@ class Trainings:
             path, model, PartInfo(architecture, classes, teacher, scene.data, scored, scene.options.seed)
         )
 
-    def _once(self, path: Path, name: str, make: Callable[[], None]) -> Part:
-        if not path.exists():
+    def _once(
+        self, path: Path, name: str, make: Callable[[], None], architecture: Architecture, **more: Any
+    ) -> Part:
+        found = path.exists()
+        if not found:
             make()
             self._scene.steps(f"{name}.checkpoint").unlink(missing_ok=True)
-        return load_part(path)
+        part = load_part(path)
+        claim(path, part, self._scene, self._plan, asdict(architecture) | more, found=found)
+        return part
 
 
 def subtask_of(scene: Scene, student: nn.Module, small: Architecture, teacher: nn.Module) -> Subtask:
@@ -174,9 +192,7 @@ def subtask_of(scene: Scene, student: nn.Module, small: Architecture, teacher: n
 
 def fuse_of(scene: Scene, parts: list[nn.Module], teacher: nn.Module, steps: int) -> Fuse:
     """What the ensemble of `parts` learns from the large model over so many steps."""
-    options = scene.options
-    dims = (scene.small.dim,) * len(parts)
-    spec = FusionSpec(options.fusion, dims, scene.large.dim, scene.large.num_classes)  # type: ignore[arg-type]
+    options, spec = scene.options, fusion_spec(scene, len(parts))
     ensemble, into_teacher = first_ensemble(parts, spec, scene.large.dim, scene.seed_of("first fusion"))
     return Fuse(
         *(ensemble.to(scene.device), into_teacher.to(scene.device), teacher, scene.large),
@@ -185,6 +201,12 @@ def fuse_of(scene: Scene, parts: list[nn.Module], teacher: nn.Module, steps: int
         drop_from=round(steps * (1 - options.drop_share)),
         drop=options.drop,
     )
+
+
+def fusion_spec(scene: Scene, num_parts: int) -> FusionSpec:
+    """What a fusion of so many parts of `scene` is made of."""
+    dims = (scene.small.dim,) * num_parts
+    return FusionSpec(scene.options.fusion, dims, scene.large.dim, scene.large.num_classes)  # type: ignore[arg-type]
 
 
 def throwaway(scene: Scene, name: str) -> tuple[nn.Module, Classify | Subtask | Fuse, nn.Module]:

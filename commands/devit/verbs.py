@@ -140,6 +140,7 @@ def fit(
             name: str(one) if isinstance(one, StrEnum) else one for name, one in given.items()
         }
         options = FitOptions(**{name: own[name] for name in FitOptions.__slots__})
+        options.require_data()
         plan = PlanFile(output, options)
         plan.claim(resume)
         if source is not None:

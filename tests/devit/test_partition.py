@@ -38,7 +38,9 @@ def test_classes_are_drawn_evenly() -> None:
     assert max(counts) < 140
 
 
-@pytest.mark.parametrize(("num_classes", "num_parts", "seed"), [(3, 4, 0), (3, 0, 0), (0, 0, 0), (4, 2, -1)])
+@pytest.mark.parametrize(
+    ("num_classes", "num_parts", "seed"), [(3, 4, 0), (3, 0, 0), (0, 0, 0), (4, 2, -1), (4, 2, 2**64)]
+)
 def test_impossible_numbers_are_refused(num_classes: int, num_parts: int, seed: int) -> None:
     with pytest.raises(
         ConfigError, match=f"{num_classes} classes cannot be split into {num_parts} parts with seed {seed}"

@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from commands.devit import fit as fit_module
 from commands.devit.course import read_course
+from commands.devit.options import PlanFile
+from commands.devit.reading import Labelled, read_pictures
 from devit.files import load_fusion, load_part
 from devit.partition import partition
 from pipeline.errors import ConfigError
@@ -113,9 +116,29 @@ def test_data_that_changed_are_noticed(tmp_path: Path) -> None:
     nothing = dict.fromkeys(("epochs_large", "epochs_teachers", "epochs_parts", "epochs_fusion"), 0)
     options = options_for(tmp_path, **nothing)
     fit(options, tmp_path / "run")
-    (tmp_path / "train" / "red" / "0.png").rename(tmp_path / "train" / "red" / "x.png")
-    with pytest.raises(ConfigError, match="data has changed since the run began; name another folder"):
-        fit(options, tmp_path / "run", resume=True)
+    fit(options, tmp_path / "run", resume=True)
+    for name in ("test", "train"):
+        changed = tmp_path / name / "red" / "0.png"
+        changed.write_bytes((tmp_path / name / "blue" / "0.png").read_bytes())
+        said = "data" if name == "train" else name
+        with pytest.raises(ConfigError, match=f"{said} has changed since the run began; name another folder"):
+            fit(options, tmp_path / "run", resume=True)
+
+
+def test_pictures_are_read_as_those_that_the_run_remembers(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, plan = [], PlanFile(finished / "run", options_for(finished))
+    plan.claim(resume=True)
+
+    def reading(*given: Any, known: str | None) -> Labelled:
+        told.append(known)
+        return read_pictures(*given, known=known)
+
+    monkeypatch.setattr(fit_module, "read_pictures", reading)
+    fit_module.scene_of(options_for(finished), plan, finished / "run", "cpu")
+    assert told == [plan.get("data", None), plan.get("test", None)]
+    assert None not in told
 
 
 FEW = dict.fromkeys(("epochs_large", "epochs_teachers", "epochs_parts", "epochs_fusion"), 1)

@@ -1,4 +1,6 @@
+import os
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +34,10 @@ def test_pictures_are_as_the_evaluation_decodes_them_with_their_classes(tmp_path
     assert told == [(done, 12) for done in range(1, 13)]
 
 
-def test_what_was_decoded_once_is_not_decoded_again(tmp_path: Path) -> None:
+def test_what_was_decoded_once_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, told = write_shapes(tmp_path / "train", 2, 0), []
     first = read_pictures(folder, SHOWN, tmp_path / "cache")
-    for path in folder.rglob("*.png"):
-        path.write_bytes(b"")
+    monkeypatch.setattr(reading, "views", None)
     again = read_pictures(folder, SHOWN, tmp_path / "cache", on_progress=lambda *now: told.append(now))
     assert torch.equal(first.pictures.frames, again.pictures.frames)
     assert first.digest == again.digest
@@ -63,6 +64,33 @@ def test_another_size_or_selection_is_another_fingerprint(tmp_path: Path) -> Non
         (8, 1, 8, 8, 3),
         (8, 2, 16, 16, 3),
     ]
+
+
+def test_a_picture_that_was_replaced_under_its_name_is_another_fingerprint(tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path / "train", 2, 0)
+    replaced = folder / "red" / "0.png"
+    before, content = replaced.stat(), replaced.read_bytes()
+    whole = read_pictures(folder, SHOWN, tmp_path / "cache")
+    os.utime(replaced, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert read_pictures(folder, SHOWN, tmp_path / "cache").digest != whole.digest
+    replaced.write_bytes(content + b" ")
+    os.utime(replaced, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert read_pictures(folder, SHOWN, tmp_path / "cache").digest != whole.digest
+    replaced.write_bytes(content)
+    os.utime(replaced, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert read_pictures(folder, SHOWN, tmp_path / "cache").digest == whole.digest
+
+
+def test_a_fingerprint_of_names_alone_stays_for_the_run_that_remembers_it(tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path / "train", 2, 0)
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    lines = [repr(SHOWN), *(f"{list(COLOURS).index(name.split('/')[0])} {name}" for name in names)]
+    old = sha256("\n".join(lines).encode()).hexdigest()[:12]
+    assert read_pictures(folder, SHOWN, tmp_path / "cache").digest != old
+    assert read_pictures(folder, SHOWN, tmp_path / "cache", known="0" * 12).digest != old
+    os.utime(folder / names[0])
+    assert read_pictures(folder, SHOWN, tmp_path / "cache", known=old).digest == old
+    assert (tmp_path / "cache" / f"frames-{old}.npy").exists()
 
 
 def test_classes_that_a_model_knows_keep_their_numbers(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,10 @@ from rich.console import Console
 from commands.devit.fit import scene_of
 from commands.devit.options import PlanFile
 from commands.devit.report import load_run, summary_of, summary_table
+from devit.backbones import build
 from devit.ensemble import Ensemble
 from devit.evaluation import accuracy, parameters
+from devit.files import load_part, save_part
 from pipeline.errors import ModelError
 from tests.commands.devit.shapes import options_for
 
@@ -60,3 +63,13 @@ def test_the_table_shows_large_against_ensemble_and_what_is_missing() -> None:
 def test_a_run_that_is_not_done_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"large.safetensors: no such file"):
         load_run(tmp_path)
+
+
+def test_a_large_model_of_another_run_is_refused(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished / "run", run)
+    large = load_part(run / "large.safetensors")
+    digest = save_part(run / "large.safetensors", build(large.info.architecture, seed=9), large.info)
+    said = f"large.safetensors: is {digest[:8]}, not {large.digest[:8]}, from which fusion.safetensors learnt"
+    with pytest.raises(ModelError, match=said):
+        load_run(run)

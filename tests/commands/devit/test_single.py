@@ -1,12 +1,18 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from commands.devit.options import PlanFile
+from commands.devit.reading import read_pictures
+from commands.devit.report import load_run
 from commands.devit.single import evaluate, show_partition
+from devit.evaluation import accuracy
 from devit.partition import partition
 from pipeline.errors import ConfigError
-from tests.commands.devit.shapes import COLOURS, write_shapes
+from tests.commands.devit.shapes import COLOURS, options_for, write_shapes
+from tests.commands.devit.test_reading import SHOWN
 
 
 def test_a_partition_is_shown_with_names_and_pictures(
@@ -38,6 +44,28 @@ def test_a_run_is_measured_again_with_its_own_pictures_or_with_others(
     assert json.loads(capsys.readouterr().out)["pictures"] == 12
     assert evaluate(run, None, "cpu", as_json=False) == 0
     assert "ensemble, 1 of 2 parts" in capsys.readouterr().out
+
+
+def test_a_run_is_measured_where_its_own_data_are_not(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = options_for(finished, data="gone", test="gone too", limit=3)
+    run = tmp_path / "run"
+    shutil.copytree(finished / "run", run, ignore=shutil.ignore_patterns("steps"))
+    (run / "plan.json").unlink()
+    PlanFile(run, options).once("data", "abc")
+    for colour in ("blue", "green"):
+        shutil.rmtree(write_shapes(tmp_path / f"no {colour}", 10, 1) / colour)
+    for name, wanted in (("no blue", [1, 2, 3]), ("no green", [0, 2, 3])):
+        assert evaluate(run, str(tmp_path / name), "cpu", as_json=True) == 0
+        summary = json.loads(capsys.readouterr().out)
+        assert summary["pictures"] == 30
+        found = load_run(run)[0]
+        shown = read_pictures(tmp_path / name, SHOWN, tmp_path / "cache", tuple(COLOURS)).pictures
+        assert sorted(set(shown.labels.tolist())) == wanted
+        assert summary["large"]["top1"] == accuracy(found.model, found.info.architecture, shown)
+    with pytest.raises(ConfigError, match="gone: no such file or folder of labelled pictures"):
+        evaluate(run, None, "cpu", as_json=False)
 
 
 def test_a_folder_without_a_run_or_of_another_program_is_refused(tmp_path: Path) -> None:

@@ -75,7 +75,16 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     "wrong",
-    [["--data", "nowhere"], ["--features", "x"], ["--parts", "0"], ["--fusion", "sum"], ["--drop", "2"]],
+    [
+        ["--data", "nowhere"],
+        ["--features", "x"],
+        ["--parts", "0"],
+        ["--fusion", "sum"],
+        ["--drop", "2"],
+        ["--seed", "99999999999999999999"],
+        ["--epochs-parts", "inf"],
+        ["--sigma", "nan"],
+    ],
 )
 def test_bad_input_is_exit_status_2_before_torch_is_loaded(wrong: list[str], tmp_path: Path) -> None:
     given = ["main.py", "devit", "fit", "--data", str(tmp_path), "--output", str(tmp_path / "run"), *wrong]
