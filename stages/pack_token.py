@@ -13,6 +13,8 @@ from transport.messages import Result
 
 ELEMENT = np.dtype("<f4")
 NOT_FINITE = "the part's token is not finite"
+MOST = 1e4  # no part's last norm comes near
+TOO_LARGE = f"the part's token has values beyond {MOST:,.0f}"
 
 
 class PackToken:
@@ -25,8 +27,9 @@ class PackToken:
 
 
 def _result(item: Inferred) -> Result:
-    if not np.isfinite(item.output).all():
-        return Result(clip_id=item.clip_id, error=NOT_FINITE, durations_ms=item.durations_ms)
+    error = _fault(item.output)
+    if error is not None:
+        return Result(clip_id=item.clip_id, error=error, durations_ms=item.durations_ms)
     payload = item.output.astype(ELEMENT).tobytes()
     return Result(clip_id=item.clip_id, payload=payload, durations_ms=item.durations_ms)
 
@@ -37,6 +40,14 @@ def unpack_token(payload: bytes | None, dim: int) -> NDArray[np.float32]:
     if payload is None or num_bytes != dim * ELEMENT.itemsize:
         raise ProtocolError(f"{num_bytes} bytes are no token of {dim} channels")
     token = np.frombuffer(payload, ELEMENT)
-    if not np.isfinite(token).all():
-        raise ProtocolError(NOT_FINITE)
+    error = _fault(token)
+    if error is not None:
+        raise ProtocolError(error)
     return token
+
+
+def _fault(token: NDArray[np.float32]) -> str | None:
+    """Why `token` cannot be a part's."""
+    if not np.isfinite(token).all():
+        return NOT_FINITE
+    return TOO_LARGE if (np.abs(token) > MOST).any() else None
