@@ -100,6 +100,7 @@ class PeerLink:
                 self._complain(str(error))
             finally:
                 self._client = None
+                self._uplink_ms.clear()
                 self._lose()
             await self._clock.sleep(AGAIN_S)
 
@@ -115,9 +116,11 @@ class PeerLink:
             return  # whoever reads the events hears of it
 
     async def _submit(self, client: CloudClient, packet: Packet) -> None:
+        self._uplink_ms[_clip_id(packet)] = 0.0
         try:
             await client.submit(packet)
         except (MessageTooLarge, ProtocolError) as error:
+            self._uplink_ms.pop(_clip_id(packet), None)
             self._miss(packet, str(error))
 
     def _miss(self, packet: Packet, why: str) -> None:
@@ -135,7 +138,7 @@ class PeerLink:
             case LinkDown():
                 self._complain(event.reason)
                 self._lose()
-            case Acked():
+            case Acked() if event.clip_id in self._uplink_ms:
                 self._uplink_ms[event.clip_id] = max(0.0, event.seconds * MS - self._rtt_ms / 2)
             case Answered():
                 self._take(event)
@@ -155,7 +158,6 @@ class PeerLink:
 
     def _lose(self) -> None:
         self._waiting.clear()
-        self._uplink_ms.clear()
         self._hearer.lost(self)
 
     def _complain(self, line: str) -> None:

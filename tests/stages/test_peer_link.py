@@ -120,6 +120,21 @@ async def test_a_peer_is_behind_while_it_owes_what_nobody_waits_for_and_its_late
         assert ear.tokens == {}
 
 
+async def test_nothing_is_kept_of_clips_that_were_withdrawn_before_the_peer_acknowledged_them():
+    async with linked() as (link, ear, peer):
+        peer.let = anyio.Semaphore(60)
+        for seq in range(60):
+            offer(link, seq)
+            while not link._client._outbox.under_way:
+                await anyio.lowlevel.checkpoint()
+            link.withdraw(f"yard/{seq:06d}")
+            assert not link.prompt
+            await settled()
+            assert link.prompt
+        assert len(peer.seen) == 60
+        assert (link._uplink_ms, ear.tokens) == ({}, {})
+
+
 async def test_a_clip_that_is_withdrawn_before_it_left_never_does():
     async with linked() as (link, ear, peer):
         for seq in range(UNDER_WAY + 1):
@@ -139,9 +154,13 @@ async def test_a_clip_that_is_withdrawn_before_it_left_never_does():
     [
         ({"payload": bytes(12)}, "12 bytes are no token of 4 channels"),
         ({"payload": np.float32([1, 2, math.nan, 4]).tobytes()}, "the part's token is not finite"),
+        (
+            {"payload": np.float32([3.4e38, -3.4e38, 0, 0]).tobytes()},
+            "the part's token has values beyond 10,000",
+        ),
         ({"error": "png: frame 0 does not decode"}, "png: frame 0 does not decode"),
     ],
-    ids=["size", "not finite", "error"],
+    ids=["size", "not finite", "huge", "error"],
 )
 async def test_an_answer_that_is_no_token_of_this_part_is_a_missing_part(answer, why):
     async with linked(**answer) as (link, ear, peer):
