@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from commands.job import Job
+from commands.job import Job, Running
 from commands.operations.device_watch import DeviceWatch
 from commands.operations.server import operated, tell_where
 from commands.runtime import OK, SOME_FAILED, complain, run_async
@@ -97,12 +97,18 @@ async def _run(
     """Run to the end of the sources, or from a signal on to the end of what is under way; no ledger where
     the grace was too short for that, and whether there was a signal."""
     asked, clock = False, SystemClock()
+    started: list[Running] = []
     change = _telling(sinks)
     sources = open_sources(request.sources, way.geometry, way.clips.frames, clock, on_change=change)
     for source in sources:
         if isinstance(source, LiveSource):
             change(source.status(), None)
     watch = DeviceWatch(sources, sinks, clock, settings.sla_ms, energy)
+
+    def begun(running: Running) -> None:
+        started.append(running)
+        watch.begun(running)
+
     job = Job(
         inlets=[capture(source) for source in sources],
         sinks=sinks,
@@ -112,13 +118,16 @@ async def _run(
         },
         energy=energy,
         on_record=watch.record,
-        on_start=watch.begun,
+        on_start=begun,
     )
 
     def stop() -> None:
         nonlocal asked
         asked = True
-        _end_by(sinks, clock.now() + settings.grace_s)
+        ends = clock.now() + settings.grace_s
+        _end_by(sinks, ends)
+        for running in started:
+            running.end_by(ends)
         watch.ended("the run was asked to end")
         for source in sources:
             source.close()

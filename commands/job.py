@@ -21,6 +21,7 @@ from scheduling.situation import Situation
 from sinks.base import Sink
 from stages.capture import Captured
 from stages.clip_batch import ClipBatch
+from stages.holder import Holder
 from stages.rescue import Rescue
 from transport.client import CloudClient
 
@@ -32,8 +33,8 @@ OVERLOADED = "overload: newer clips were waiting for the model"
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The parts of a run that can tell how it goes, for its event loop to ask. `connected` says of each part
-    of a DeViT whether somebody holds it now."""
+    """The parts of a run that can tell how it goes, for its event loop to ask. `holders` says of each part of
+    a DeViT who holds it now, if anybody; `end_by` hears when the run, which was asked to end, has to."""
 
     ledger: Ledger
     situation: Situation
@@ -41,7 +42,8 @@ class Running:
     pipeline: Pipeline
     client: CloudClient | None
     rescue: Rescue | None
-    connected: Callable[[], Sequence[bool]] = tuple
+    holders: Callable[[], Sequence[Holder | None]] = tuple
+    end_by: Callable[[float], None] = lambda ends: None
 
 
 @dataclass(frozen=True, slots=True)

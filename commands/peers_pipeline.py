@@ -90,7 +90,7 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
         )
         pipeline = Pipeline(job.inlets, stages, delivery, [spread.records()])
         situation = Situation(LinkTracker(LinkRules()))
-        job.on_start(Running(ledger, situation, batch, pipeline, None, None, spread.connected))
+        job.on_start(Running(ledger, situation, batch, pipeline, None, None, spread.holders, spread.end_by))
         async with (
             background(*(holder.run for holder in holders)),
             every_record(ledger, delivery, job.live),

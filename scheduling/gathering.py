@@ -24,13 +24,14 @@ class Peak:
 @dataclass(slots=True)
 class _Waiting:
     """Parts that a clip waits for still, those that are behind, and those that are in. `deadline` is the
-    promise; `longest` holds without one."""
+    promise; `longest` holds without one; from `content_at` on one answer is enough."""
 
     awaited: set[int]
     behind: set[int]
     began: float
     deadline: float
     longest: float
+    content_at: float
     arrived: set[int] = field(default_factory=set)
 
 
@@ -49,6 +50,7 @@ class Gathering:
         self._fusion = Peak()
         self._here = Peak()
         self._first_s = 0.0
+        self._ends = math.inf
 
     def __contains__(self, clip_id: str) -> bool:
         return clip_id in self._waiting
@@ -65,8 +67,8 @@ class Gathering:
     def begin(self, clip_id: str, prompt: Mapping[int, bool], now: float, deadline: float = math.inf) -> None:
         """A clip goes out to the parts in `prompt`, which says of each whether it owes nothing."""
         awaited = {part for part, keeps_up in prompt.items() if keeps_up} or set(prompt)
-        behind = set(prompt) - awaited
-        self._waiting[clip_id] = _Waiting(awaited, behind, now, deadline, now + self._answer_s)
+        longest, content_at = now + self._answer_s, self._half_way(now)
+        self._waiting[clip_id] = _Waiting(awaited, set(prompt) - awaited, now, deadline, longest, content_at)
 
     def arrived(self, clip_id: str, part: int) -> bool:
         """Take in an answer; False where it comes too late, or again."""
@@ -83,6 +85,13 @@ class Gathering:
         if waiting is not None:
             waiting.awaited.discard(part)
             waiting.behind.discard(part)
+
+    def end_by(self, now: float, ends: float) -> None:
+        """The run is to end: a clip that has an answer waits for no other any more, one that has none yet
+        for half of the time that is left for it until `ends`."""
+        self._ends = ends
+        for waiting in self._waiting.values():
+            waiting.content_at = now if waiting.arrived else self._half_way(now)
 
     def next_due(self) -> tuple[str, float] | None:
         """The clip to decide next, and when; a time that is past means now."""
@@ -120,8 +129,12 @@ class Gathering:
         """How long a part took on the thread that the fusion needs."""
         self._here.add(seconds)
 
+    def _half_way(self, now: float) -> float:
+        return now + (self._ends - now) / 2
+
     def _due_at(self, waiting: _Waiting) -> float:
         if not waiting.awaited and (waiting.arrived or not waiting.behind):
             return -math.inf
         most_lead_s = max(0.0, (waiting.deadline - waiting.began) / 2)
-        return min(waiting.deadline - min(self.lead_s, most_lead_s), waiting.longest)
+        content_at = waiting.content_at if waiting.arrived else math.inf
+        return min(waiting.deadline - min(self.lead_s, most_lead_s), waiting.longest, content_at)

@@ -61,7 +61,7 @@ class Spread:
         self._closed = False
 
     def add(self, holder: Holder) -> None:
-        """One more who may hold a part; of those with the same part the first is asked."""
+        """One more who may hold a part; of those with the same part the first is asked that is not behind."""
         self._holders.append(holder)
 
     @property
@@ -69,14 +69,20 @@ class Spread:
         """Who would run which part now."""
         held: dict[int, Holder] = {}
         for holder in self._holders:
-            if holder.part is not None:
-                held.setdefault(holder.part, holder)
+            part = holder.part
+            if part is not None and (part not in held or (holder.prompt and not held[part].prompt)):
+                held[part] = holder
         return held
 
-    def connected(self) -> list[bool]:
-        """Of each part whether somebody holds it now."""
+    def holders(self) -> list[Holder | None]:
+        """Of each part who holds it now, None for nobody."""
         held = self.held
-        return [part in held for part in range(self._fuse.num_parts)]
+        return [held.get(part) for part in range(self._fuse.num_parts)]
+
+    def end_by(self, ends: float) -> None:
+        """The run is to end by then: a clip that has a token waits for no other any more."""
+        self._gathering.end_by(self._clock.now(), ends)
+        self._changed.notify()
 
     async def run(self, items: Channel[Packet | Prediction]) -> AsyncGenerator[Prediction, None]:
         """Pass records on, hand out packets."""

@@ -48,6 +48,9 @@ CONNECTED = Number("janus_link_connected", "1 while there is a cloud that takes 
 PART_CONNECTED = Number(
     "janus_part_connected", "1 while a peer, or the device, runs this part of a DeViT, else 0.", ("part",)
 )
+PART_PROMPT = Number(
+    "janus_part_prompt", "1 while a part of a DeViT is connected and not behind, else 0.", ("part",)
+)
 CORRECTION = Number(
     "janus_correction_factor", "How much slower than its profile a machine is now.", ("machine",)
 )
@@ -77,7 +80,7 @@ SINK_FAILING = Number(
 
 DEVICE: tuple[AnyMetric, ...] = (
     *(CLIPS, SOURCE_CLIPS, UNDER_WAY, LATENCY, PROMISE, VIOLATIONS, DROPS, FAILURES, RESCUES, KEPT),
-    *(PRUNINGS, SPLITS, CODECS, SENT, BANDWIDTH, ROUND_TRIP, CONNECTED, PART_CONNECTED),
+    *(PRUNINGS, SPLITS, CODECS, SENT, BANDWIDTH, ROUND_TRIP, CONNECTED, PART_CONNECTED, PART_PROMPT),
     *(CORRECTION, SIZE_CORRECTION, CAUTION),
     *(STATE, RECONNECTS, FRAMES, DROPPED_FRAMES, CORRUPT_FRAMES, DISCARDED_FRAMES, CLOCK_JUMPS, WARNINGS),
     *(SINK_WRITTEN, SINK_GIVEN_UP, SINK_WAITING, SINK_SPOOLED, SINK_FAILING),
@@ -156,9 +159,9 @@ class DeviceWatch:
             yield BANDWIDTH.at(estimate.mbps * BYTES_IN_MEGABIT)
             yield ROUND_TRIP.at(estimate.rtt_ms / MS)
             yield CONNECTED.at(running.client.connected)
-        yield PART_CONNECTED.of(
-            ((str(part),), float(there)) for part, there in enumerate(running.connected(), start=1)
-        )
+        holders = [((str(part),), holder) for part, holder in enumerate(running.holders(), start=1)]
+        yield PART_CONNECTED.of((part, float(holder is not None)) for part, holder in holders)
+        yield PART_PROMPT.of((part, float(holder is not None and holder.prompt)) for part, holder in holders)
         yield from queue_metrics(running.pipeline.statistics())
 
     def _elsewhere(self, now: float) -> Iterator[Metric]:
@@ -186,10 +189,14 @@ class DeviceWatch:
 
 
 def _unlinked(running: Running | None) -> list[str]:
-    """Who should be there, and is not."""
+    """Who should be there, or in time, and is not."""
     if running is None:
         return []
-    parts = [f"part {part}: no peer" for part, there in enumerate(running.connected(), start=1) if not there]
+    parts = [
+        f"part {part}: no peer" if holder is None else f"part {part}: behind ({holder.name})"
+        for part, holder in enumerate(running.holders(), start=1)
+        if holder is None or not holder.prompt
+    ]
     if running.client is None or running.client.connected:
         return parts
     trouble = running.client.trouble

@@ -4,22 +4,29 @@ import sqlite3
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
+import anyio
 import pytest
 from typer.testing import CliRunner
 
 from commands import device
 from commands.demo import _sample_frames as sample_frames
 from commands.device import DeviceRequest, run
+from commands.ways import Way
 from configs.settings import DeviceSettings, PlanSettings
 from main import app
 from pipeline.energy.meter import EnergyMeter
 from pipeline.errors import ConfigError, SinkError
+from pipeline.ledger import Ledger
 from sinks.settings import JsonlSettings
+from sources.base import FrameGeometry
+from sources.clips import ClipSettings
 from sources.writer import write_video
 from tests.commands.operations.pages import page_of
 from tests.commands.processes import only_line, start
 from tests.pipeline.energy.machine import Busy, Turned
+from tests.settled import settled
 
 
 def invoke(*arguments):
@@ -185,6 +192,29 @@ def test_a_signal_ends_it_in_order(tmp_path):
     assert [record["seq"] for record in records] == list(range(len(records)))
     assert {record["status"] for record in records} <= {"ok", "dropped"}
     assert f"{len(records)} clips" in out
+
+
+def test_a_signal_tells_the_run_by_when_it_has_to_end(monkeypatch):
+    left_s = []
+
+    async def until_asked(job, clock):
+        asked = anyio.Event()
+
+        def end_by(ends):
+            left_s.append(ends - clock.now())
+            asked.set()
+
+        job.on_start(SimpleNamespace(end_by=end_by))
+        await settled()
+        signal.raise_signal(signal.SIGTERM)
+        with anyio.fail_after(10):
+            await asked.wait()
+        return Ledger()
+
+    way = Way("devit@0", FrameGeometry(32), ClipSettings(16), until_asked)
+    monkeypatch.setattr(device, "way_for", lambda settings, live: way)
+    assert run(DeviceSettings(grace_s=20), DeviceRequest(("pattern:motions?fps=100&clips=1",))) == 0
+    assert left_s == [pytest.approx(20, abs=5)]
 
 
 def test_a_signal_after_a_clip_has_failed_ends_it_with_0(tmp_path):

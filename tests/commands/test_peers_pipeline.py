@@ -6,6 +6,7 @@ import time
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 
+import anyio
 import numpy as np
 import pytest
 import torch
@@ -139,7 +140,8 @@ async def test_an_operator_sees_which_parts_are_connected():
         setup = replace(setup_for(wires), met=(0, 2))
         await run(setup, 3, on_start=watch.begun, on_record=on_record)
     page = page_of(looks[-1].collect())
-    assert [page("janus_part_connected", part=part) for part in "123"] == [1, 0, 1]
+    for name in ("janus_part_connected", "janus_part_prompt"):
+        assert [page(name, part=part) for part in "123"] == [1, 0, 1]
     assert page("janus_clips_total", status="ok", ran="peers") == 3
     assert looks[-1].readiness().degraded == ("part 2: no peer",)
 
@@ -217,6 +219,62 @@ async def test_a_peer_that_stands_still_makes_no_clip_late_holds_up_few_and_is_t
     assert len(between) > 20
     waited = [record for record in between if record.latency_ms["gather"] > 300]
     assert 0 < len(waited) <= 3
+
+
+@pytest.fixture
+def stalled(monkeypatch):
+    """The first peer with part 2 stands still; it is let go at the end."""
+    held = []
+
+    def service(part, device):
+        if part is not part_of(1) or held:
+            return PartService(part, device)
+        held.append(Stalled(part))
+        return held[0]
+
+    monkeypatch.setattr("commands.peer.PartService", service)
+    yield
+    held[0].go.set()
+
+
+async def test_a_run_that_is_to_end_fuses_what_is_in_and_waits_for_no_peer_that_stands_still(stalled):
+    runs = []
+
+    def on_record(record):
+        if record.seq == 1:
+            runs[0].end_by(time.monotonic() + 2)
+
+    async with peers(0, 1, 2) as wires:
+        with anyio.fail_after(20):
+            records = await run(setup_for(wires), 7, on_start=runs.append, on_record=on_record)
+    assert {record.status for record in records} == {Status.OK}
+    assert contributed(records[1]) == [1, 2, 3]
+    assert {record.parts[1].missing for record in records[2:]} == {"not in time"}
+
+
+async def test_an_operator_sees_that_a_part_is_behind(stalled):
+    watch = DeviceWatch([], [], SystemClock(), None)
+    seen = []
+
+    def on_record(record):
+        look = watch.look()
+        page = page_of(look.collect())
+        parts = (page(f"janus_part_{what}", part="2") for what in ("connected", "prompt"))
+        seen.append((*look.readiness().degraded, *parts))
+
+    async with peers(0, 1, 2) as wires:
+        await run(setup_for(wires, sla_ms=2000), 5, on_start=watch.begun, on_record=on_record)
+    assert seen == [(1, 1)] * 2 + [("part 2: behind (peer:1)", 1, 0)] * 3
+
+
+async def test_a_peer_that_stands_still_gives_way_to_another_with_its_part(stalled):
+    async with peers(0, 1, 1, 2) as wires:
+        records = await run(setup_for(wires, sla_ms=2000), 8)
+    assert [(record.parts[1].peer, record.parts[1].missing) for record in records] == [
+        *[("peer:1", None)] * 2,
+        *[("peer:1", "not in time")] * 2,
+        *[("peer:2", None)] * 4,
+    ]
 
 
 async def test_where_nothing_answers_a_replay_ends_and_what_is_live_fails_clip_by_clip():

@@ -35,6 +35,7 @@ EVENTS = st.lists(
         st.tuples(st.just("missing"), st.integers(0, 7), st.sampled_from(PARTS)),
         st.tuples(st.just("pass"), SECONDS, st.none()),
         st.tuples(st.just("fused"), st.floats(0, 0.1), st.none()),
+        st.tuples(st.just("end"), SECONDS, st.none()),
     ),
     max_size=60,
 )
@@ -64,6 +65,8 @@ def test_every_clip_has_one_outcome_of_what_came_before_it_and_none_waits_beyond
                 now += first
             case "fused":
                 gathering.fused(first)
+            case "end":
+                gathering.end_by(now, now + first)
         for clip, parts in due(gathering, now):
             assert clip not in outcomes
             outcomes[clip] = parts
@@ -172,6 +175,43 @@ def test_a_clip_that_has_nothing_waits_for_who_is_behind_until_its_deadline():
     gathering.missing("b", 0)
     gathering.missing("b", 1)
     assert due(gathering, 0.0) == [("b", ())]
+
+
+def test_when_the_run_is_to_end_what_has_an_answer_is_decided_at_once_and_what_has_none_waits_for_its_first():
+    gathering = Gathering(ANSWER_S)
+    for clip in "abc":
+        gathering.begin(clip, prompt(0), 0.0)
+    gathering.begin("d", prompt(0, 1), 0.0)
+    gathering.arrived("d", 0)
+    gathering.end_by(1.0, 2.0)
+    assert due(gathering, 1.0) == [("d", (0,))]
+    gathering.arrived("a", 0)
+    assert due(gathering, 1.0) == [("a", (0,))]
+    gathering.missing("b", 0)
+    assert due(gathering, 1.0) == [("b", ())]
+    assert due(gathering, 4.9) == []
+
+
+def test_what_has_its_first_answer_after_that_waits_for_the_others_for_half_of_the_time_that_is_left():
+    gathering = Gathering(ANSWER_S)
+    gathering.begin("a", prompt(0, 1), 0.0)
+    gathering.end_by(1.0, 2.0)
+    gathering.begin("b", prompt(0, 2), 1.0)
+    gathering.begin("c", prompt(0, 3), 1.0, 1.2)
+    for clip in "abc":
+        gathering.arrived(clip, 0)
+    assert due(gathering, 1.1) == []
+    assert due(gathering, 1.2) == [("c", (0,))]
+    gathering.arrived("b", 2)
+    assert due(gathering, 1.2) == [("b", (0, 2))]
+    gathering.begin("d", prompt(0, 1), 1.4)
+    gathering.arrived("d", 0)
+    assert due(gathering, 1.49) == []
+    assert due(gathering, 1.5) == [("a", (0,)), ("d", (0,))]
+    gathering.begin("e", prompt(0, 1), 1.6)
+    gathering.arrived("e", 0)
+    assert due(gathering, 1.79) == []
+    assert due(gathering, 1.81) == [("e", (0,))]
 
 
 def test_where_all_are_behind_all_are_waited_for():

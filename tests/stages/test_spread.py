@@ -210,6 +210,36 @@ async def test_a_peer_that_is_behind_holds_up_nobody(worker):
         assert world.clock.now() == 0.0
 
 
+async def test_of_two_peers_with_one_part_one_that_is_behind_gives_way_until_it_has_caught_up(worker):
+    async with running(worker) as world:
+        spare, first = FakeHolder(0, "spare"), world.holders[0]
+        world.spread.add(spare)
+        for seq, (is_prompt, spare_is) in enumerate([(False, True), (True, True), (False, False)]):
+            first.prompt, spare.prompt = is_prompt, spare_is
+            await world.send(seq)
+        assert (spare.offered, first.offered) == (["yard/000000"], ["yard/000001", "yard/000002"])
+        assert world.spread.holders() == [first, *world.holders[1:]]
+        first.part = spare.part = None
+        assert world.spread.holders() == [None, *world.holders[1:]]
+
+
+async def test_when_the_run_is_to_end_a_clip_that_has_a_token_is_its_record_at_once(worker):
+    async with running(worker) as world:
+        for seq in range(2):
+            await world.send(seq)
+        world.answer(0, 1)
+        world.clock.advance(3.0)
+        assert world.records == []
+        world.spread.end_by(8.0)
+        await world.done(1)
+        world.answer(1, 1)
+        await world.done(2)
+        for record in world.records:
+            assert (record.status, contributed(record)) == (Status.OK, [2])
+            assert [answer.missing for answer in record.parts] == ["not in time", None, "not in time"]
+        assert world.clock.now() == 3.0
+
+
 async def test_a_token_that_fuses_to_nothing_finite_fails_its_clip_alone(worker):
     async with running(worker) as world:
         await world.send(0)
