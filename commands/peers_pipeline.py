@@ -113,6 +113,7 @@ def _holders(
             partial(_client, setup, connect, clock),
             digests=info.parts,
             dims=info.spec.dims,
+            shape=setup.shape,
             hearer=spread,
             clock=clock,
             waiting=waiting,

@@ -28,7 +28,8 @@ Connect = Callable[[], AbstractAsyncContextManager[CloudClient]]
 
 
 class PeerLink:
-    """One peer, whichever of the parts with these `digests`, of `dims` channels, it serves.
+    """One peer, whichever of the parts with these `digests`, of `dims` channels, it serves. One that takes
+    clips of another `shape` [T, H, W, 3] than those of the run, all of which it would refuse, holds none.
 
     At most `waiting` clips wait in front of those that are under way; one too many displaces the oldest.
     Runs until cancelled: a peer that refuses is asked again.
@@ -41,6 +42,7 @@ class PeerLink:
         *,
         digests: Sequence[str],
         dims: Sequence[int],
+        shape: Sequence[int],
         hearer: Hearer,
         clock: Clock,
         waiting: int = 1,
@@ -49,6 +51,7 @@ class PeerLink:
         self._connect = connect
         self._digests = list(digests)
         self._dims = dims
+        self._shape = tuple(shape)
         self._hearer = hearer
         self._clock = clock
         self._most = waiting
@@ -67,7 +70,7 @@ class PeerLink:
     @property
     def part(self) -> int | None:
         client = self._client
-        if client is None or not client.connected:
+        if client is None or not client.connected or client.welcome.shape != self._shape:
             return None
         return self._digests.index(client.welcome.digest)
 
@@ -132,9 +135,7 @@ class PeerLink:
             case LinkUp():
                 self._served = self._digests.index(event.welcome.digest)
                 self._rtt_ms = event.rtt_s * MS
-                self._said = ""
-                fields = {"peer": event.peer}
-                log.log(event.log_level, "%s: serves part %d", event.peer, self._served + 1, extra=fields)
+                self._greet(event)
             case LinkDown():
                 self._complain(event.reason)
                 self._lose()
@@ -142,6 +143,16 @@ class PeerLink:
                 self._uplink_ms[event.clip_id] = max(0.0, event.seconds * MS - self._rtt_ms / 2)
             case Answered():
                 self._take(event)
+
+    def _greet(self, up: LinkUp) -> None:
+        shape = up.welcome.shape
+        if shape != self._shape:
+            takes = f"takes clips of shape {list(shape or ())}"
+            self._complain(f"{up.peer}: {takes}, those of this run are of {list(self._shape)}")
+            return
+        self._said = ""
+        fields = {"peer": up.peer}
+        log.log(up.log_level, "%s: serves part %d", up.peer, self._served + 1, extra=fields)
 
     def _take(self, answered: Answered) -> None:
         result, part = answered.result, self._served

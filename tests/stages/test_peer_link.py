@@ -63,6 +63,7 @@ async def linked(waiting=1, clock=None, **changed):
             partial(connect_cloud, peer.dial, hello, **options),
             digests=PARTS,
             dims=DIMS,
+            shape=PEER.shape,
             hearer=ear,
             clock=clock,
             waiting=waiting,
@@ -209,9 +210,8 @@ async def test_a_peer_that_comes_back_with_another_part_serves_that():
 
 async def test_from_the_first_moment_on_a_link_is_that_of_its_own_part():
     client = SimpleNamespace(connected=True, overdue=False, welcome=WELCOME, withdraw=lambda clip_id: None)
-    link = PeerLink(
-        "yard:1", None, digests=PARTS, dims=DIMS, hearer=(ear := Ear()), clock=ManualClock(), waiting=1
-    )
+    given = {"digests": PARTS, "dims": DIMS, "shape": PEER.shape, "waiting": 1}
+    link = PeerLink("yard:1", None, hearer=(ear := Ear()), clock=ManualClock(), **given)
     assert link.part is None
     link._client = client
     assert link.part == 2
@@ -232,5 +232,21 @@ async def test_a_peer_that_does_not_fit_is_said_once_and_taken_when_it_does(capl
         assert len(said) == 1 and said[0].endswith("going on without its part")
         peer.welcome = WELCOME
         clock.advance(AGAIN_S)
+        await settled()
+        assert link.part == 2
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32, 3), None])
+async def test_a_peer_that_takes_clips_of_another_shape_holds_no_part_until_it_takes_those_of_the_run(
+    shape, caplog
+):
+    other = WELCOME.model_copy(update={"shape": shape})
+    async with linked(welcome=other) as (link, ear, peer):
+        assert link.part is None
+        said = f"takes clips of shape {list(shape or ())}, those of this run are of [1, 64, 64, 3]"
+        assert [line for line in caplog.messages if said in line and line.endswith("without its part")]
+        peer.welcome = WELCOME
+        peer.links[0].cut()
+        await ear.until(lambda: ear.losses)
         await settled()
         assert link.part == 2
