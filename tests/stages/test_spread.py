@@ -228,7 +228,7 @@ async def test_when_the_run_is_to_end_a_clip_that_has_a_token_is_its_record_at_o
         for seq in range(2):
             await world.send(seq)
         world.answer(0, 1)
-        world.clock.advance(3.0)
+        await world.turn(3.0)
         assert world.records == []
         world.spread.end_by(8.0)
         await world.done(1)
