@@ -96,7 +96,7 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
             every_record(ledger, delivery, job.live),
         ):
             await _first_links(setup, spread, clock)
-            async with background(partial(warn_of_unheld, spread.connected, setup.saved.info.parts, clock)):
+            async with background(partial(warn_of_unheld, spread.holders, setup.saved.info.parts, clock)):
                 await pipeline.run()
     return ledger
 

@@ -13,9 +13,9 @@ async def warnings_of(caplog, *looks):
     """What is said while the parts are held as `looks` say, one after another."""
     ahead = iter(looks)
 
-    def connected():
+    def holders():
         try:
-            return next(ahead)
+            return [held or None for held in next(ahead)]
         except StopIteration:
             raise TimeoutError from None
 
@@ -24,7 +24,7 @@ async def warnings_of(caplog, *looks):
         pytest.raises(TimeoutError),
         anyio.fail_after(5),
     ):
-        await warn_of_unheld(connected, DIGESTS, TurnedClock())
+        await warn_of_unheld(holders, DIGESTS, TurnedClock())
     return [record.message for record in caplog.records]
 
 
