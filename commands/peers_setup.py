@@ -14,8 +14,8 @@ from commands.rules import require_only_peers
 from commands.runtime import run_async
 from commands.security import credentials_for
 from configs.settings import DeviceSettings
-from devit.architecture import VIT_L
 from devit.files import SavedFusion, load_fusion, load_part
+from devit.records import Shape, is_clip_shape
 from models import configure_threads, torch_device
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigError, HandshakeRefused, ModelError
@@ -28,9 +28,6 @@ from transport.websocket import dial, peer_names
 
 ELEMENT_BYTES = 4
 WELCOME_BYTES = 16 * 1024
-MOST_ELEMENTS = 1 << 26
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +50,8 @@ class PeersSetup:
 
     @property
     def geometry(self) -> FrameGeometry:
-        """The square frames that the parts take."""
-        return FrameGeometry(self.shape[1], VIT_L.spec.crop_pct)
+        """The square frames that the parts take, cropped as they were in training."""
+        return FrameGeometry(self.shape[1], self.saved.info.crop_pct)
 
     @property
     def clips(self) -> ClipSettings:
@@ -100,7 +97,8 @@ def set_up_peers(settings: DeviceSettings, *, live: bool) -> PeersSetup:
             needed=own is None,
         )
     )
-    shapes = {name: _shape(name, welcome) for name, welcome in met.items()}
+    trained = {} if saved.info.shape is None else {"the fusion": saved.info.shape}
+    shapes = trained | {name: _shape(name, welcome) for name, welcome in met.items()}
     places = tuple(saved.info.parts.index(welcome.digest) for welcome in met.values())
     if own is None:
         return PeersSetup(settings, saved, dials, _common(shapes), met=places)
@@ -141,8 +139,7 @@ def _own(path: Path, saved: SavedFusion, device: str) -> tuple[PartService, int]
 def _shape(name: str, welcome: Welcome) -> Shape:
     """Of clips, checked before frames of it are made."""
     shape = welcome.shape
-    fits = shape is not None and shape[1] == shape[2] and shape[3] == 3 and math.prod(shape) <= MOST_ELEMENTS
-    if shape is None or not fits:
+    if shape is None or not is_clip_shape(shape):
         raise HandshakeRefused(f"{name}: takes clips of shape {shape}, which no part does")
     return shape
 

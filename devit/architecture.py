@@ -4,17 +4,24 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from models.registry import HALF, IMAGENET_MEAN, IMAGENET_STD
 from models.registry import Architecture as SplitArchitecture
+from models.registry import get_architecture
 from pipeline.errors import ConfigError
 
-Kind = Literal["vit", "deit", "cct"]
+Kind = Literal["vit", "deit", "cct", "mae_st", "videomae"]
 
 HEAD_DIM = 64
 TUBELET = 2
 POOL_STRIDE = 2
 MOST = 1 << 16
-PREFIX: dict[Kind, int] = {"vit": 1, "deit": 2, "cct": 0}
+OF_CLIPS: tuple[Kind, ...] = ("mae_st", "videomae")
+LIKE: dict[Kind, SplitArchitecture] = {
+    "vit": get_architecture("vit_base_patch16_224"),
+    "deit": get_architecture("deit_base_distilled_patch16_224"),
+    "cct": replace(get_architecture("deit_base_patch16_224"), prefix=0),
+    "mae_st": get_architecture("mae_st_vit_base_patch16_16x224"),
+    "videomae": get_architecture("videomae_base_patch16_16x224"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,10 @@ class Architecture:
 
     `patch` is the side of the pixels that one token stands for. A CCT comes to it in `stages`
     convolutions of `kernel` x `kernel`, each of which shrinks the picture by the same factor, half of
-    it by pooling. `frames` is 1 for images; a clip (ViT alone) has tokens of 2 x patch x patch pixels.
+    it by pooling. `frames` is 1 for images; a clip has tokens of 2 x patch x patch pixels. A vit takes
+    either, mae_st and videomae take clips and pool their tokens by mean: they are the models of the
+    registry with these names, but for their positions, which are learned. Prefix tokens, pooling, pixels
+    and crop of each kind are those of the published model in `LIKE`.
     """
 
     kind: Kind
@@ -52,18 +62,24 @@ class Architecture:
             "stages",
         ):
             value = getattr(self, name)
-            if not isinstance(value, int) or not 1 <= value <= MOST:
+            if type(value) is not int or not 1 <= value <= MOST:
                 raise ConfigError(f"{self.kind}: {name} must be 1 to {MOST}, not {value!r}")
         if self.input_size % self.patch:
             raise ConfigError(
                 f"{self.kind}: input size {self.input_size} is no multiple of the patch {self.patch}"
             )
-        if self.frames > 1 and (self.kind != "vit" or self.frames % TUBELET):
-            raise ConfigError(
-                f"{self.kind}: clips are for vit and of an even number, not {self.frames} frames"
-            )
+        self._check_frames()
         if self.kind == "cct":
             self._check_stages()
+
+    def _check_frames(self) -> None:
+        if self.frames == 1 and self.kind in OF_CLIPS:
+            raise ConfigError(f"{self.kind}: takes clips of an even number of frames, not images")
+        if self.frames > 1 and (self.kind not in ("vit", *OF_CLIPS) or self.frames % TUBELET):
+            raise ConfigError(
+                f"{self.kind}: clips are for vit, mae_st and videomae and of an even number, "
+                f"not {self.frames} frames"
+            )
 
     def _check_stages(self) -> None:
         if self.stride**self.stages * POOL_STRIDE**self.stages != self.patch:
@@ -92,24 +108,25 @@ class Architecture:
     @property
     def prefix(self) -> int:
         """Tokens in front of the patches: class, distillation."""
-        return PREFIX[self.kind]
+        return LIKE[self.kind].prefix
 
     @property
     def spec(self) -> SplitArchitecture:
         """The same model as `models` describes one: for `preprocess`, and for parts that SplitViT runs."""
-        return SplitArchitecture(
-            f"devit_{self.kind}",
-            self.dim,
-            self.depth,
-            self.heads,
+        like = LIKE[self.kind]
+        return replace(
+            like,
+            name=f"devit_{self.kind}",
+            dim=self.dim,
+            num_layers=self.depth,
+            num_heads=self.heads,
             num_classes=self.num_classes,
             input_size=self.input_size,
             patch_size=self.patch,
             clip_frames=self.frames,
             tubelet=TUBELET if self.frames > 1 else 1,
-            prefix=self.prefix,
-            mean=HALF if self.kind == "vit" else IMAGENET_MEAN,
-            std=HALF if self.kind == "vit" else IMAGENET_STD,
+            positions="learned",
+            norm="norm" if like.pool == "token" else "fc_norm",
         )
 
     def with_classes(self, num_classes: int) -> "Architecture":

@@ -1,8 +1,10 @@
 """Models of an `Architecture`: `build` one, `load_weights` into it, `run` it, or `to_split` it.
 
-ViT and DeiT are timm's, under timm's names; CCT is ours (devit/cct.py), under the same ones.
+ViT, DeiT and the models of clips are timm's, under timm's names; CCT is ours (devit/cct.py), under the same
+ones.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,8 +57,13 @@ def build(architecture: Architecture, drop_path: float = 0.0, seed: int | None =
 
 
 def _vit(architecture: Architecture, drop_path: float) -> nn.Module:
-    kind = VisionTransformerDistilled if architecture.kind == "deit" else VisionTransformer
+    kind, spec = (
+        VisionTransformerDistilled if architecture.kind == "deit" else VisionTransformer,
+        architecture.spec,
+    )
     options: dict[str, Any] = {}
+    if spec.pool == "mean":
+        options = {"global_pool": "avg", "class_token": spec.prefix == 1}
     if architecture.frames > 1:
         options["embed_layer"] = lambda **_: Tubelets(architecture)
     model: nn.Module = kind(
@@ -77,7 +84,8 @@ def run(model: nn.Module, pixels: Tensor) -> Output:
     """Feature token and logits of `pixels`, in one pass.
 
     The token is the class token after the last norm; for a DeiT the mean of class and distillation
-    token, each of which has its own head; for a CCT the pooled sequence.
+    token, each of which has its own head; for a CCT the pooled sequence; for MAE-ST and VideoMAE the
+    mean of all other tokens, normed.
     """
     backbone: Any = model
     tokens = backbone.forward_features(pixels)
@@ -87,8 +95,9 @@ def run(model: nn.Module, pixels: Tensor) -> Output:
 def load_weights(model: nn.Module, architecture: Architecture, state: Mapping[str, Tensor]) -> None:
     """Copy weights under timm's names into `model`.
 
-    Positions and patches of images are resampled where their size differs. A head for another number of
-    classes leaves the model's own as it is. Raises ModelError for anything else that does not fit.
+    Positions are resampled where the input size differs, those of a clip frame by frame; so are patches of
+    images. A head for another number of classes leaves the model's own as it is. Raises ModelError for
+    anything else that does not fit.
     """
     own = model.state_dict()
     kept = {name: tensor for name, tensor in own.items() if name.startswith(HEADS)}
@@ -100,18 +109,25 @@ def load_weights(model: nn.Module, architecture: Architecture, state: Mapping[st
 
 
 def _resampled(name: str, tensor: Tensor, architecture: Architecture) -> Tensor:
-    _, height, width = architecture.grid
-    if architecture.frames > 1:
-        return tensor
-    if name == "pos_embed" and tensor.shape[1] != architecture.spec.num_tokens:
-        resampled: Tensor = resample_abs_pos_embed(
-            tensor, new_size=[height, width], num_prefix_tokens=architecture.prefix
-        )
-        return resampled
+    if name == "pos_embed" and tensor.dim() == 3:
+        return _resampled_positions(tensor, architecture)
     if name == "patch_embed.proj.weight" and tensor.dim() == 4 and architecture.kind != "cct":
         patches: Tensor = resample_patch_embed(tensor, [architecture.patch, architecture.patch])
         return patches
     return tensor
+
+
+def _resampled_positions(tensor: Tensor, architecture: Architecture) -> Tensor:
+    """Positions [1, n, D] for `architecture`; as they are where they are of no square of as many frames."""
+    time, height, width = architecture.grid
+    count = max(0, tensor.shape[1] - architecture.prefix)
+    side = math.isqrt(count // time)
+    if side in (0, height) or side * side * time != count or len(tensor) != 1:
+        return tensor
+    prefix, patches = tensor[:, : architecture.prefix], tensor[0, architecture.prefix :]
+    by_time = patches.unflatten(0, (time, -1))
+    planes = [resample_abs_pos_embed(one[None], [height, width], num_prefix_tokens=0) for one in by_time]
+    return torch.cat([prefix, *planes], dim=1)
 
 
 def check_fit(own: Mapping[str, Tensor], given: Mapping[str, torch.Size], origin: str) -> None:
@@ -129,8 +145,8 @@ def to_split(model: nn.Module, architecture: Architecture) -> SplitViT:
     """The same function as a SplitViT, which can be cut and thinned; ModelError for what it cannot be."""
     if architecture.kind == "cct" or architecture.mlp != 4 * architecture.dim:
         raise ModelError(
-            f"{architecture.kind} with {architecture.mlp} neurons a layer: only a vit or deit of "
-            f"{4 * architecture.dim} can be split"
+            f"{architecture.kind} with {architecture.mlp} neurons a layer: only what is no cct, and of "
+            f"{4 * architecture.dim}, can be split"
         )
     split = SplitViT(architecture.spec)
     split.load_state_dict(model.state_dict())

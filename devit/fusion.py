@@ -40,7 +40,7 @@ class FusionSpec:
         if self.kind not in FUSIONS:
             raise ConfigError(f"fusion {self.kind!r} is unknown; choose {', '.join(FUSIONS)}")
         numbers = (*self.dims, self.hidden, self.num_classes)
-        if not self.dims or not all(isinstance(one, int) and 1 <= one <= MOST for one in numbers):
+        if not self.dims or not all(type(one) is int and 1 <= one <= MOST for one in numbers):
             raise ConfigError(f"fusion: dims, hidden and classes must be 1 to {MOST}, not {numbers}")
         if self.kind == "attention" and self.hidden % 2:
             raise ConfigError(f"fusion: attention needs an even hidden size, not {self.hidden}")

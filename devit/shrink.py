@@ -25,6 +25,7 @@ AXES = {
     "norm1": ("channels",),
     "norm2": ("channels",),
     "norm": ("channels",),
+    "fc_norm": ("channels",),
     "head": ("classes", "channels"),
     "head_dist": ("classes", "channels"),
     "attention_pool": ("", "channels"),

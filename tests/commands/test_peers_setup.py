@@ -1,6 +1,7 @@
 import asyncio
 import re
 import shlex
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -16,7 +17,7 @@ from configs.settings import (
     PeersSettings,
     PlanSettings,
 )
-from devit.files import save_part
+from devit.files import save_fusion, save_part
 from main import app
 from pipeline.errors import ConfigError, HandshakeRefused, LinkLost, ModelError
 from tests.commands.link import cloud_here
@@ -44,6 +45,13 @@ def test_peers_are_matched_to_parts_by_digest_and_say_how_large_clips_are(tmp_pa
     assert setup.clips.frames == 1
     assert setup.model_id == f"devit@{fusion_of(PARTS).digest[:8]}"
     assert list(setup.dials) == [re.search(r"127\.0\.0\.1:\d+", url)[0] for url in (second, first)]
+
+
+def test_frames_are_cropped_as_the_fusion_says_that_they_were_in_training(tmp_path, unused_tcp_port):
+    settings = settings_for(tmp_path, f"ws://127.0.0.1:{unused_tcp_port}", part=0)
+    saved = fusion_of(PARTS)
+    save_fusion(settings.peers.fusion, saved.fusion, replace(saved.info, crop_pct=0.875))
+    assert set_up_peers(settings, live=True).geometry.crop_pct == 0.875
 
 
 def test_a_part_held_here_needs_no_peer_to_be_there(tmp_path, unused_tcp_port, capfd):

@@ -136,6 +136,7 @@ def test_what_is_no_probability_is_refused(p: float) -> None:
         ("sum", DIMS, 8, "fusion 'sum' is unknown; choose linear, mlp, se, attention"),
         ("linear", (), 8, "must be 1 to 65536"),
         ("linear", (6, 0), 8, r"must be 1 to 65536, not \(6, 0, 8, 3\)"),
+        ("linear", (6, True), 8, r"must be 1 to 65536, not \(6, True, 8, 3\)"),
         ("attention", DIMS, 9, "even hidden size, not 9"),
     ],
 )

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from devit.backbones import build
 from devit.importance import Importance, importance
 from pipeline.errors import ModelError
-from tests.devit.small import CLIPS, EVERY_KIND, VIT, pixels_for
+from tests.devit.small import CLIPS, EVERY_KIND, MAE_ST, VIDEOMAE, VIT, pixels_for
 
 Batch = tuple[Tensor, Tensor]
 
@@ -69,8 +69,9 @@ def test_a_neuron_matters_by_all_its_weights() -> None:
             assert found[layer, neuron].item() == pytest.approx(abs(total))
 
 
-def test_a_channel_matters_at_every_layer_and_at_the_last_norm() -> None:
-    model, batch = double(VIT), batches_for(VIT)[0]
+@pytest.mark.parametrize("architecture", [VIT, MAE_ST, VIDEOMAE], ids=lambda a: a.kind)
+def test_a_channel_matters_at_every_layer_and_at_the_last_norm(architecture: object) -> None:
+    model, batch = double(architecture), batches_for(architecture)[0]
     found = importance(model, [batch]).channels
     for channel in (0, 17, 127):
         slopes = []

@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devit.fusion import FusionSpec
-from devit.records import FUSION, PART, FusionInfo, Info, PartInfo, from_metadata, is_digest, to_metadata
+from devit.records import (
+    FUSION,
+    PART,
+    FusionInfo,
+    Info,
+    PartInfo,
+    from_metadata,
+    is_clip_shape,
+    is_digest,
+    to_metadata,
+)
 from pipeline.errors import ConfigError, ModelError
 from tests.devit.small import EVERY_KIND, VIT
 
@@ -17,7 +27,11 @@ PART_INFO = PartInfo(VIT, (7, 3, 0, 1, 9), DIGEST, "cifar10", 0.875, 3)
 FUSION_INFO = FusionInfo(
     FusionSpec("se", (64, 128), 6, 3), (DIGEST, DIGEST[::-1]), ("a", "b", "c"), DIGEST, "cifar10", 0.5, 3
 )
-BOTH = [(PART, PART_INFO), (FUSION, FUSION_INFO)]
+BOTH = [
+    (PART, PART_INFO),
+    (FUSION, FUSION_INFO),
+    (FUSION, replace(FUSION_INFO, crop_pct=0.875, shape=(16, 8, 8, 3))),
+]
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -71,6 +85,42 @@ def test_files_of_a_later_version_are_refused(kind: str, info: Info, newest: int
         from_metadata(metadata | {"version": str(newest + 1)}, kind, PATH)
 
 
+def test_a_fusion_of_the_first_version_is_of_the_old_crop_and_leaves_the_shape_to_its_parts() -> None:
+    metadata = to_metadata(FUSION, FUSION_INFO, DIGEST) | {"version": "1"}
+    del metadata["crop_pct"], metadata["shape"]
+    info, _ = from_metadata(metadata, FUSION, PATH)
+    assert isinstance(info, FusionInfo)
+    assert info.crop_pct == 0.9 == VIT.spec.crop_pct
+    assert info.shape is None
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8, 3), (16, 224, 224, 3)])
+def test_clips_are_square_and_coloured(shape: tuple[int, ...]) -> None:
+    time, size = shape[:2]
+    assert is_clip_shape(shape)
+    for wrong in ((time, size, size + 1, 3), (time, size, size, 1), shape[1:], (0, size, size, 3)):
+        assert not is_clip_shape(wrong)
+    assert not is_clip_shape((True, size, size, 3))
+    assert not is_clip_shape((time, 1 << 13, 1 << 13, 3))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"version": True},
+        {"accuracy": True},
+        {"seed": False},
+        {"classes": [True, 0, 2, 3, 4]},
+        {"architecture": asdict(VIT) | {"depth": True}},
+    ],
+    ids=str,
+)
+def test_true_is_no_number(wrong: dict[str, object]) -> None:
+    metadata = to_metadata(PART, PART_INFO, DIGEST) | {name: json.dumps(one) for name, one in wrong.items()}
+    with pytest.raises(ModelError, match=r"box.safetensors: (is of version True|metadata do not describe)"):
+        from_metadata(metadata, PART, PATH)
+
+
 def test_one_kind_of_file_is_not_the_other_and_plain_weights_are_neither() -> None:
     with pytest.raises(ModelError, match="is devit part, not a devit fusion"):
         from_metadata(to_metadata(PART, PART_INFO, DIGEST), FUSION, PATH)
@@ -106,6 +156,10 @@ def test_what_is_not_json_is_refused(text: str) -> None:
         (FUSION_INFO, {"seed": "0"}, "seed and accuracy must be numbers"),
         (FUSION_INFO, {"parts": (DIGEST,)}, "parts must be 2 digests"),
         (FUSION_INFO, {"parts": (DIGEST, "x")}, "parts must be 2 digests"),
+        (FUSION_INFO, {"crop_pct": 0.1}, "crop_pct must be 0.5 to 1, not 0.1"),
+        (FUSION_INFO, {"crop_pct": float("nan")}, "crop_pct must be 0.5 to 1, not nan"),
+        (FUSION_INFO, {"crop_pct": True}, "crop_pct must be 0.5 to 1, not True"),
+        (FUSION_INFO, {"shape": (1, 8, 9, 3)}, "parts take clips"),
         (FUSION_INFO, {"labels": ("a",)}, "1 labels for 3 classes"),
         (FUSION_INFO, {"labels": ("a", "b", 3)}, "labels must be names"),
     ],
