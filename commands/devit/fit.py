@@ -18,7 +18,7 @@ from commands.devit.reading import Labelled, Shown, read_pictures
 from commands.devit.report import summary_of, summary_table
 from commands.devit.scene import LOG, Scene
 from commands.devit.trainings import Trainings
-from commands.runtime import OK
+from commands.runtime import OK, announce
 from devit.architecture import Architecture
 from devit.partition import partition
 from models.packing import configure_threads
@@ -102,11 +102,21 @@ def read(
     *,
     known: str | None = None,
 ) -> Labelled:
-    """The pictures of `where` as the models of a run take them, whose plan remembers `known` of them."""
+    """The pictures of `where` as the models of a run take them, whose plan remembers `known` of them; says
+    where the models are not made for them."""
     geometry = FrameGeometry(sized.input_size, sized.spec.crop_pct)
     shown = Shown(geometry, sized.frames, options.stride, options.limit, options.seed)
     with watching(f"read {Path(where).name}", 1) as done:
-        return read_pictures(Path(where), shown, folder / "steps", names, done, known=known)
+        labelled = read_pictures(Path(where), shown, folder / "steps", names, done, known=known)
+    still = len(labelled.pictures) - labelled.videos
+    if sized.frames == 1 and labelled.videos:
+        announce(
+            f"{where}: {options.model} is for images and sees one frame of each video; names of models for "
+            "clips end in 16x224 or xFRAMES"
+        )
+    if sized.frames > 1 and still:
+        announce(f"{where}: {still} images are shown as clips of {sized.frames} frames that are all alike")
+    return labelled
 
 
 def write_summary(scene: Scene, console: Console) -> None:

@@ -3,39 +3,47 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from torch import nn
 
 from devit.architecture import CCT_14, HEAD_DIM, Architecture, Kind
 from devit.backbones import build, load_weights
+from devit.positions import written_out
 from devit.shrink import shrunk
 from models.hub import fetch_checkpoint, is_hub_id
-from models.registry import get_architecture
+from models.registry import Architecture as SplitArchitecture
+from models.registry import get_architecture, list_models
 from models.weight_files import read_checkpoint
 from pipeline.errors import ModelError
 
 CCT = "cct_14_7x2"
-OWN = re.compile(r"(vit|deit|cct):(\d{1,4})x(\d{1,4})x(\d{1,5})/(\d{1,4})")
+OWN = re.compile(
+    rf"({'|'.join(get_args(Kind))}):(\d{{1,4}})x(\d{{1,4}})x(\d{{1,5}})/(\d{{1,4}})(?:x(\d{{1,4}}))?"
+)
 
 
 def large_architecture(name: str, input_size: int, num_classes: int) -> Architecture:
     """The model `name` for pictures of `input_size` and so many classes.
 
-    Names are those of the registry, "cct_14_7x2", or KIND:DEPTHxHEADSxMLP/PATCH for one of one's own, such
-    as vit:6x4x512/8. Raises ModelError for any other, and for models that cannot be decomposed.
+    Names are those of the registry, "cct_14_7x2", or for one of one's own KIND:DEPTHxHEADSxMLP/PATCH, such
+    as vit:6x4x512/8, for clips with xFRAMES behind it. Raises ModelError for any other, and for models that
+    cannot be decomposed, ConfigError for sizes that no model can have.
     """
     own = OWN.fullmatch(name)
     if own is not None:
-        kind: Kind = "deit" if own[1] == "deit" else "cct" if own[1] == "cct" else "vit"
-        depth, heads, mlp, patch = map(int, own.groups()[1:])
-        return Architecture(kind, input_size, 1, patch, depth, heads, mlp, num_classes)
+        depth, heads, mlp, patch, frames = map(int, own.groups("1")[1:])
+        return Architecture(own[1], input_size, frames, patch, depth, heads, mlp, num_classes)  # type: ignore[arg-type]
     if name == CCT:
         return replace(CCT_14, input_size=input_size, num_classes=num_classes)
     spec = get_architecture(name)
-    if spec.pool != "token" or spec.positions != "learned" or spec.dim != HEAD_DIM * spec.num_heads:
-        raise ModelError(f"{name}: cannot be decomposed; take a vit_, deit_ or cct_ model with a class token")
+    if spec.dim != HEAD_DIM * spec.num_heads:
+        raise ModelError(
+            f"{name}: cannot be decomposed, with {spec.dim // spec.num_heads} channels a head; take a model "
+            f"of {HEAD_DIM}"
+        )
     return Architecture(
-        "deit" if spec.prefix > 1 else "vit",
+        _kind_of(spec),
         input_size,
         spec.clip_frames,
         spec.patch_size,
@@ -46,6 +54,12 @@ def large_architecture(name: str, input_size: int, num_classes: int) -> Architec
     )
 
 
+def _kind_of(spec: SplitArchitecture) -> Kind:
+    if spec.pool == "mean":
+        return "mae_st" if spec.prefix else "videomae"
+    return "deit" if spec.prefix > 1 else "vit"
+
+
 def load_large(name: str, architecture: Architecture, weights: str | None, seed: int) -> nn.Module:
     """The model of `architecture` with `weights`, a file or a place on a hub; None: fresh ones by `seed`."""
     model = build(architecture, seed=seed)
@@ -54,7 +68,9 @@ def load_large(name: str, architecture: Architecture, weights: str | None, seed:
         checkpoint = (
             fetch_checkpoint(weights, get_architecture(name)) if known else read_checkpoint(Path(weights))
         )
-        load_weights(model, architecture, {key: one.float() for key, one in checkpoint.state.items()})
+        spec = get_architecture(name) if name in list_models() else architecture.spec
+        state = {key: one.float() for key, one in checkpoint.state.items()}
+        load_weights(model, architecture, written_out(state, spec))
     return model
 
 

@@ -39,11 +39,13 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Pictures, the names of their classes (numbers where the data has none), and a fingerprint of both."""
+    """Pictures, the names of their classes (numbers where the data has none), and a fingerprint of both;
+    `videos` of the pictures are clips of videos."""
 
     pictures: Pictures
     names: tuple[str, ...]
     digest: str
+    videos: int
 
 
 def read_pictures(
@@ -68,8 +70,9 @@ def read_pictures(
         digest = _digest(examples, shown, known)
         _check_size(path, len(labels), shown)
         frames = _frames(list(examples), shown, cache / f"frames-{digest}.npy", on_progress)
+        videos = sum(example.kind == "video" for example in examples)
     pictures = Pictures.of(torch.from_numpy(frames), torch.tensor(labels))
-    return Labelled(pictures, names, digest)
+    return Labelled(pictures, names, digest, videos)
 
 
 def _class_of(example: Example, path: Path) -> int:

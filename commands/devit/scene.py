@@ -55,6 +55,11 @@ class Scene:
         """The data's name, without the place where it lies."""
         return Path(self.options.data).stem
 
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """[T, S, S, 3] of what all models are shown."""
+        return self.large.frames, self.large.input_size, self.large.input_size, 3
+
     def steps(self, name: str) -> Path:
         """A file of the run that nobody needs after it."""
         (self.folder / "steps").mkdir(exist_ok=True)

@@ -125,7 +125,9 @@ class Trainings:
         scored = accuracy(ensemble, scene.large, scene.test, scene.device)
         spec, labels = ensemble.fusion.spec, scene.labels
         info_of_all = FusionInfo(
-            spec, tuple(digests), labels, large.digest, scene.data, scored, scene.options.seed
+            *(spec, tuple(digests), labels, large.digest, scene.data, scored, scene.options.seed),
+            crop_pct=scene.large.spec.crop_pct,
+            shape=scene.shape,
         )
         save_fusion(path, ensemble.fusion, info_of_all)
 

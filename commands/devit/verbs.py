@@ -47,7 +47,10 @@ def fit(
     ] = None,
     model: Annotated[
         str,
-        typer.Option(help="The large model: vit_*, deit_*, cct_14_7x2, or KIND:DEPTHxHEADSxMLP/PATCH."),
+        typer.Option(
+            help="The large model: vit_*, deit_*, mae_st_*, videomae_*, cct_14_7x2, or "
+            "KIND:DEPTHxHEADSxMLP/PATCH, for clips with xFRAMES."
+        ),
     ] = "vit_tiny_patch16_224",
     weights: Annotated[
         str | None,

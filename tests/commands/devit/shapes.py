@@ -1,4 +1,4 @@
-"""Coloured squares on noise, and a run over them that is small enough for a test."""
+"""Coloured squares on noise, objects that move, and runs over them that are small enough for a test."""
 
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,12 @@ from PIL import Image
 from commands.devit.fit import run
 from commands.devit.options import FitOptions, PlanFile
 from pipeline.clock import SystemClock
+from sources.motions import motion_clip
+from sources.writer import write_video
 
 COLOURS = {"blue": (50, 60, 220), "green": (40, 200, 60), "grey": (130, 130, 130), "red": (220, 40, 40)}
 SIZE = 16
+MOTIONS = ("down", "grow", "up")
 
 
 def write_shapes(folder: Path, count: int, seed: int) -> Path:
@@ -59,3 +62,13 @@ def fit(options: FitOptions, folder: Path, resume: bool = False, **more: Any) ->
     plan.claim(resume)
     more.setdefault("began", SystemClock().now())
     assert run(options, plan, folder, device="cpu", threads=1, **more) == 0
+
+
+def write_motions(folder: Path, count: int, seed: int) -> Path:
+    """`count` videos of 16 frames for each of three motions, in a sub-folder of its name."""
+    for name in MOTIONS:
+        (folder / name).mkdir(parents=True)
+        for index in range(count):
+            clip = motion_clip(np.random.default_rng((seed, index)), name, 16, 2 * SIZE)
+            write_video(folder / name / f"{index}.mp4", clip, fps=10)
+    return folder

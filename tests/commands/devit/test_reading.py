@@ -111,6 +111,10 @@ def test_a_video_gives_a_clip(tmp_path: Path) -> None:
     assert found.pictures.frames.shape == (2, 16, 16, 16, 3)
     assert found.pictures.frames.float().std() > 1
     assert not torch.equal(found.pictures.frames[:, 0], found.pictures.frames[:, -1])
+    assert found.videos == 2
+    write_shapes(tmp_path / "data", 1, 0)
+    mixed = read_pictures(tmp_path / "data", SHOWN, tmp_path / "cache")
+    assert (len(mixed.pictures), mixed.videos) == (6, 2)
 
 
 def test_what_would_take_too_much_memory_is_refused_before_it_is_taken(
