@@ -125,7 +125,7 @@ def _resampled_positions(tensor: Tensor, architecture: Architecture) -> Tensor:
     if side in (0, height) or side * side * time != count or len(tensor) != 1:
         return tensor
     prefix, patches = tensor[:, : architecture.prefix], tensor[0, architecture.prefix :]
-    by_time = patches.unflatten(0, (time, -1))
+    by_time = patches.reshape(time, side * side, -1)
     planes = [resample_abs_pos_embed(one[None], [height, width], num_prefix_tokens=0) for one in by_time]
     return torch.cat([prefix, *planes], dim=1)
 
