@@ -58,6 +58,16 @@ def test_published_weights_give_the_logits_of_the_model_that_can_be_split(
     torch.testing.assert_close(output.token, split.fc_norm(split.norm(pooled)), rtol=1e-4, atol=1e-4)
 
 
+def test_separable_positions_are_added_up_for_each_place_in_each_frame() -> None:
+    spec = small("mae_st_vit_small_patch16_16x224")
+    state = mae_st(spec)
+    positions = written_out(state, spec)["pos_embed"]
+    assert torch.equal(positions[:, :1], state["pos_embed_class"])
+    for index in range(8):
+        wanted = state["pos_embed_temporal"][:, index // 4] + state["pos_embed_spatial"][:, index % 4]
+        assert torch.equal(positions[:, 1 + index], wanted)
+
+
 @pytest.mark.parametrize("name", ["mae_st_vit_small_patch16_16x224", "videomae_small_patch16_16x224"])
 def test_what_was_trained_here_stays_as_it_is(name: str) -> None:
     spec = small(name)
