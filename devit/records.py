@@ -107,7 +107,7 @@ def is_clip_shape(shape: Sequence[Any]) -> bool:
     if len(shape) != len("THWC") or not all(type(size) is int and size > 0 for size in shape):
         return False
     _, height, width, channels = shape
-    return height == width and channels == len("RGB") and math.prod(shape) <= MOST_ELEMENTS
+    return bool(height == width and channels == len("RGB") and math.prod(shape) <= MOST_ELEMENTS)
 
 
 def is_digest(value: object) -> bool:

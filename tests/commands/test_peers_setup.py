@@ -54,6 +54,16 @@ def test_frames_are_cropped_as_the_fusion_says_that_they_were_in_training(tmp_pa
     assert set_up_peers(settings, live=True).geometry.crop_pct == 0.875
 
 
+def test_what_the_fusion_was_trained_on_settles_the_shape_whatever_the_first_peer_says(tmp_path):
+    with peer_here(part_of(0)) as url:
+        settings = settings_for(tmp_path, url)
+        saved = fusion_of(PARTS)
+        save_fusion(settings.peers.fusion, saved.fusion, replace(saved.info, shape=(1, 64, 64, 3)))
+        said = r"takes clips of shape \[1, 32, 32, 3\], the fusion of \[1, 64, 64, 3\]; parts of one fusion"
+        with pytest.raises(ConfigError, match=said):
+            set_up_peers(settings, live=True)
+
+
 def test_a_part_held_here_needs_no_peer_to_be_there(tmp_path, unused_tcp_port, capfd):
     url = f"ws://127.0.0.1:{unused_tcp_port}"
     setup = set_up_peers(settings_for(tmp_path, url, part=1), live=True)

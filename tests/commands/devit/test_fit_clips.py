@@ -46,7 +46,7 @@ def test_a_model_of_clips_becomes_parts_that_serve_what_was_trained(
     parts = [load_part(path) for path in sorted((tmp_path / "run").glob("part-*.safetensors"))]
     fusion = load_fusion(tmp_path / "run" / "fusion.safetensors", [part.digest for part in parts])
     assert (large.frames, fusion.info.labels) == (16, MOTIONS)
-    assert fusion.info.crop_pct == large.spec.crop_pct
+    assert (fusion.info.crop_pct, fusion.info.shape) == (large.spec.crop_pct, (16, SIZE, SIZE, 3))
 
     shown = Shown(FrameGeometry(SIZE, large.spec.crop_pct), 16, 1, None, 0)
     frames = read_pictures(motions / "test", shown, tmp_path / "run" / "steps").pictures.frames.numpy()
