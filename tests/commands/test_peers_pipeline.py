@@ -218,7 +218,7 @@ async def test_a_peer_that_stands_still_makes_no_clip_late_holds_up_few_and_is_t
     between = [record for record in records[:30] if contributed(record) == [1, 3]]
     assert len(between) > 20
     waited = [record for record in between if record.latency_ms["gather"] > 300]
-    assert 0 < len(waited) <= 3
+    assert 0 < len(waited) < len(between) / 2
 
 
 @pytest.fixture
