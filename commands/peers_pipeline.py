@@ -34,7 +34,7 @@ from stages.spread import Spread
 from transport.client import CloudClient, connect_cloud
 from transport.connection import Dial
 
-IN_FLIGHT = 2
+IN_FLIGHT, LIVE_IN_FLIGHT = 2, 8
 LOOK_S = 0.02
 WARM_UPS = 3
 WHOLE = Pruning("none", 0.0, ())
@@ -48,7 +48,7 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
     """
     settings = setup.settings
     ledger = Ledger(settings.sla_ms)
-    in_flight = InFlight(settings.in_flight or IN_FLIGHT)
+    in_flight = InFlight(settings.in_flight or (LIVE_IN_FLIGHT if job.live else IN_FLIGHT))
     gathering = Gathering(settings.link.answer_s)
     fuse = Fuse(setup.saved, settings.top_k)
     shares = EnergyShares(job.energy.joules) if job.energy.names else None
@@ -63,7 +63,7 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
         )
         await _warm_up(setup, fuse, gathering, model_worker, clock)
         spread = Spread(gathering, fuse, model_worker, clock)
-        holders = _holders(setup, spread, gathering, model_worker, clock)
+        holders = _holders(setup, spread, gathering, model_worker, clock, live=job.live)
         for holder in holders:
             spread.add(holder)
         plan = Plan(WHOLE, 0, settings.plan.codec or LOSSLESS, why=WHY)
@@ -102,11 +102,12 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
 
 
 def _holders(
-    setup: PeersSetup, spread: Spread, gathering: Gathering, worker: Worker, clock: Clock
+    setup: PeersSetup, spread: Spread, gathering: Gathering, worker: Worker, clock: Clock, *, live: bool
 ) -> list[OwnPart | PeerLink]:
-    """The device itself, if it holds a part, and a link to every peer."""
+    """The device itself, if it holds a part, and a link to every peer. Of a camera's clips one waits in front
+    of a peer, so that one that stands still holds up no more than what it has; of a file's, all."""
     info = setup.saved.info
-    waiting = max(1, (setup.settings.in_flight or IN_FLIGHT) - UNDER_WAY)
+    waiting = 1 if live else max(1, (setup.settings.in_flight or IN_FLIGHT) - UNDER_WAY)
     links: list[OwnPart | PeerLink] = [
         PeerLink(
             name,

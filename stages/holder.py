@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from pipeline.items import Packet
 
+DISPLACED = "behind: newer clips came first"
+
 
 class Holder(Protocol):
     """A peer, or the device itself."""

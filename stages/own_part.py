@@ -11,9 +11,8 @@ from pipeline.items import Packet
 from pipeline.signal import Signal
 from pipeline.stage import clip_of
 from pipeline.worker import Worker
-from stages.holder import Hearer
+from stages.holder import DISPLACED, Hearer
 from stages.part_service import PartService
-from stages.peer_link import DISPLACED
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pipeline.clock import Clock
 from pipeline.errors import JanusError, LinkError, MessageTooLarge, ProtocolError
 from pipeline.items import Packet
 from pipeline.signal import Signal
-from stages.holder import Hearer
+from stages.holder import DISPLACED, Hearer
 from stages.pack_token import unpack_token
 from stages.send import CLOUD_PARTS
 from transport.client import CloudClient
@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 MS = 1000.0
 UNDER_WAY = 2
 AGAIN_S = 2.0
-DISPLACED = "behind: newer clips came first"
 
 Connect = Callable[[], AbstractAsyncContextManager[CloudClient]]
 

@@ -16,13 +16,14 @@ from pipeline.stage import clip_of, failed
 from pipeline.worker import Worker
 from scheduling.gathering import Gathering
 from stages.fuse import Fuse
-from stages.holder import Holder
+from stages.holder import DISPLACED, Holder
 
 log = logging.getLogger(__name__)
 
 MS = 1000.0
 MOST_REASON = 500
 UNCONNECTED, LOST, TOO_LATE = "not connected", "the link was lost", "not in time"
+OVERLOAD = "overload: newer clips were waiting for every part"
 
 
 @dataclass(slots=True)
@@ -153,6 +154,8 @@ class Spread:
         gather_ms = {"gather": (decided - out.began) * MS}
         answers = out.answers(self._fuse.num_parts)
         if not out.tokens:
+            if out.asked and all(out.missing.get(part) == DISPLACED for part in out.asked):
+                return self._record(out, answers, gather_ms, reason=OVERLOAD, status=Status.DROPPED)
             return self._record(out, answers, gather_ms, reason=_reason(answers))
         try:
             classes = await self._worker.run(self._fuse, out.tokens)
@@ -172,13 +175,15 @@ class Spread:
         answers: tuple[PartAnswer, ...],
         latency_ms: dict[str, float],
         classes: tuple[ClassScore, ...] = (),
+        *,
         reason: str | None = None,
+        status: Status = Status.FAILED,
     ) -> Prediction:
         packet = out.packet
         crossed = sum("uplink" in answer.latency_ms for answer in answers)
         return Prediction.of(
             clip_of(packet),
-            Status.OK if reason is None else Status.FAILED,
+            Status.OK if reason is None else status,
             reason=reason,
             classes=classes,
             plan=packet.plan,

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.clock import ManualClock
 from pipeline.errors import JanusError
-from stages.peer_link import AGAIN_S, DISPLACED, UNDER_WAY, PeerLink
+from stages.holder import DISPLACED
+from stages.peer_link import AGAIN_S, UNDER_WAY, PeerLink
 from tests.settled import settled
 from tests.stages.ear import Ear
 from tests.stages.parts import clip_of, pixels_packet

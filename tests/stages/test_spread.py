@@ -14,6 +14,7 @@ from pipeline.signal import Signal
 from pipeline.worker import Worker
 from scheduling.gathering import Gathering
 from stages.fuse import Fuse
+from stages.holder import DISPLACED
 from stages.spread import Spread
 from tests.devit.small import VIT
 from tests.settled import settled
@@ -164,6 +165,29 @@ async def test_a_clip_for_which_nothing_came_is_failed_and_says_why_of_each_part
         assert record.reason == (
             "peers: no part answered: part 1 not connected; part 2 100 bytes do not fit; part 3 not in time"
         )
+
+
+async def test_a_clip_that_newer_ones_displaced_at_all_parts_is_dropped_and_not_where_one_has_another_reason(
+    worker,
+):
+    async with running(worker) as world:
+        world.holders[0].part = None
+        for seq, last in enumerate((DISPLACED, "no")):
+            await world.send(seq)
+            world.spread.missing(f"yard/{seq:06d}", 1, DISPLACED)
+            world.spread.missing(f"yard/{seq:06d}", 2, last)
+        await world.done(2)
+        dropped, failed = world.records
+        assert (dropped.status, dropped.reason) == (
+            Status.DROPPED,
+            "overload: newer clips were waiting for every part",
+        )
+        assert [answer.missing for answer in dropped.parts] == ["not connected", DISPLACED, DISPLACED]
+        assert failed.status is Status.FAILED
+        world.holders[1].part = world.holders[2].part = None
+        await world.send(2)
+        await world.done(3)
+        assert world.records[2].status is Status.FAILED
 
 
 async def test_a_lost_link_is_waited_for_no_longer(worker):
