@@ -1,8 +1,8 @@
 """The pipeline of a device whose clips are answered by peers, from sources to sinks."""
 
 import math
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, ExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, aclosing
 from functools import partial
 
 from commands.delivery import Delivery
@@ -57,6 +57,13 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
         in_flight.leave(record.clip_id)
         job.on_record(record)
 
+    async def decided(records: AsyncGenerator[Prediction, None]) -> AsyncGenerator[Prediction, None]:
+        """What waits for its turn among the records takes no clip's place."""
+        async with aclosing(records):
+            async for record in records:
+                in_flight.leave(record.clip_id)
+                yield record
+
     with ExitStack() as stack:
         model_worker, codec_worker, sink_worker = (
             stack.enter_context(Worker(name)) for name in ("model", "codec", "sinks")
@@ -69,7 +76,7 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
         plan = Plan(WHOLE, 0, settings.plan.codec or LOSSLESS, why=WHY)
         admit = Admit(plan, in_flight, clock, gathering.hopeless)
         if not job.live:
-            ready = _until_held(setup, spread, clock)
+            spread.again = ready = _until_held(setup, spread, clock)
             admit = AdmitReplay(plan, in_flight, clock, ready, ledger=ledger, sla_ms=settings.sla_ms)
         sla_ms = settings.sla_ms if job.live else None  # a replayed clip's time begins when it is let in
         batch = ClipBatch(setup.clips, ledger, clock, sla_ms, job.done, first_seq=job.first_seq)
@@ -88,7 +95,7 @@ async def run_peers(setup: PeersSetup, job: Job, clock: Clock) -> Ledger:
             shares=shares,
             on_record=recorded,
         )
-        pipeline = Pipeline(job.inlets, stages, delivery, [spread.records()])
+        pipeline = Pipeline(job.inlets, stages, delivery, [decided(spread.records())])
         situation = Situation(LinkTracker(LinkRules()))
         job.on_start(Running(ledger, situation, batch, pipeline, None, None, spread.holders, spread.end_by))
         async with (

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 MS = 1000.0
 MOST_REASON = 500
+MOST_TIMES = 3
 UNCONNECTED, LOST, TOO_LATE = "not connected", "the link was lost", "not in time"
 OVERLOAD = "overload: newer clips were waiting for every part"
 
@@ -36,9 +37,16 @@ class _Out:
     tokens: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     latency_ms: dict[int, dict[str, float]] = field(default_factory=dict)
     missing: dict[int, str] = field(default_factory=dict)
+    times: int = 1
 
     def answers(self, num_parts: int) -> tuple[PartAnswer, ...]:
         return tuple(self._answer(part) for part in range(num_parts))
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether nothing but lost links kept a clip that has no deadline from its answer."""
+        found = {self.missing.get(part, TOO_LATE) for part in self.asked}
+        return not self.tokens and found <= {LOST} and clip_of(self.packet).deadline == math.inf
 
     def _answer(self, part: int) -> PartAnswer:
         if part not in self.asked:
@@ -49,13 +57,18 @@ class _Out:
 
 class Spread:
     """Hears of tokens from its holders. `run` is the stage, `records` the producer beside it; it ends when
-    every clip has its record."""
+    every clip has its record.
+
+    Where `again` is set, a clip without a deadline that lost every link it was asked over goes out once more
+    when `again` returns, `MOST_TIMES` in all; what `again` raises ends the run.
+    """
 
     def __init__(self, gathering: Gathering, fuse: Fuse, worker: Worker, clock: Clock) -> None:
         self._gathering = gathering
         self._fuse = fuse
         self._worker = worker
         self._clock = clock
+        self.again: Callable[[], Awaitable[None]] | None = None
         self._holders: list[Holder] = []
         self._out: dict[str, _Out] = {}
         self._changed = Signal()
@@ -101,7 +114,9 @@ class Spread:
             due = self._gathering.next_due()
             now = self._clock.now()
             if due is not None and due[1] <= now:
-                yield await self._decide(due[0])
+                record = await self._decide(due[0])
+                if record is not None:
+                    yield record
             else:
                 await until(self._changed, math.inf if due is None else due[1] - now, self._clock)
 
@@ -129,22 +144,27 @@ class Spread:
                 if asked is holder and part not in out.tokens:
                     self.missing(clip_id, part, LOST)
 
-    def _begin(self, packet: Packet) -> None:
+    def _begin(self, packet: Packet, times: int = 1) -> None:
         clip, held, now = clip_of(packet), self.held, self._clock.now()
         prompt = {part: holder.prompt for part, holder in held.items()}
         self._gathering.begin(clip.clip_id, prompt, now, clip.deadline)
-        self._out[clip.clip_id] = _Out(packet, now, held)
+        self._out[clip.clip_id] = _Out(packet, now, held, times=times)
         for holder in held.values():
             holder.offer(packet)
         self._changed.notify()
 
-    async def _decide(self, clip_id: str) -> Prediction:
-        """The record of a clip whose time has come; who has not answered it need not any more."""
+    async def _decide(self, clip_id: str) -> Prediction | None:
+        """The record of a clip whose time has come; who has not answered it need not any more. None for one
+        that is out again."""
         out, decided = self._out[clip_id], self._clock.now()
         arrived = self._gathering.decide(clip_id)
         for part, holder in out.asked.items():
             if part not in arrived:
                 holder.withdraw(clip_id)
+        if self.again is not None and out.was_lost and out.times < MOST_TIMES:
+            await self.again()
+            self._begin(out.packet, out.times + 1)
+            return None
         try:
             return await self._fused(out, decided)
         finally:
@@ -158,16 +178,20 @@ class Spread:
                 return self._record(out, answers, gather_ms, reason=OVERLOAD, status=Status.DROPPED)
             return self._record(out, answers, gather_ms, reason=_reason(answers))
         try:
-            classes = await self._worker.run(self._fuse, out.tokens)
+            classes, fused_s = await self._worker.run(self._timed, out.tokens)
         except ValueError as error:
             return self._record(out, answers, gather_ms, reason=f"peers: {error}")
         except Exception as error:
             clip_id = out.packet.header.clip_id
             log.exception("clip %s: cannot be fused", clip_id, extra={"clip": clip_id})
             return failed(out.packet, f"{type(error).__name__}: {error}")
-        seconds = self._clock.now() - decided
-        self._gathering.fused(seconds)
-        return self._record(out, answers, gather_ms | {"fuse": seconds * MS}, classes)
+        self._gathering.fused(self._clock.now() - decided)
+        return self._record(out, answers, gather_ms | {"fuse": fused_s * MS}, classes)
+
+    def _timed(self, tokens: Mapping[int, NDArray[np.float32]]) -> tuple[tuple[ClassScore, ...], float]:
+        """The classes, and how many s they took on this thread."""
+        began = self._clock.now()
+        return self._fuse(tokens), self._clock.now() - began
 
     def _record(
         self,

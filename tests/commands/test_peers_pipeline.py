@@ -221,6 +221,29 @@ async def test_a_peer_that_stands_still_makes_no_clip_late_holds_up_few_and_is_t
     assert 0 < len(waited) < len(between) / 2
 
 
+class Paced(Noise):
+    """A camera of 10 clips a second."""
+
+    def frames(self):
+        for frame in super().frames():
+            time.sleep(0.1)
+            yield replace(frame, captured_at=time.monotonic())
+
+
+async def test_clips_that_are_decided_take_no_place_of_newer_ones_while_an_older_one_waits(monkeypatch):
+    standing = Stalled(part_of(1))
+
+    def service(part, device):
+        return standing if part is part_of(1) else PartService(part, device)
+
+    monkeypatch.setattr("commands.peer.PartService", service)
+    async with peers(0, 1, 2) as wires:
+        records = await run(setup_for(wires, sla_ms=4000), live=True, inlets=[capture(Paced(30))])
+        standing.go.set()
+    assert [record.reason for record in records if record.status is Status.DROPPED] == []
+    assert sum(contributed(record) == [1, 3] for record in records) > 20
+
+
 @pytest.fixture
 def stalled(monkeypatch):
     """The first peer with part 2 stands still; it is let go at the end."""

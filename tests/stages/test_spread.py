@@ -15,7 +15,7 @@ from pipeline.worker import Worker
 from scheduling.gathering import Gathering
 from stages.fuse import Fuse
 from stages.holder import DISPLACED
-from stages.spread import Spread
+from stages.spread import MOST_TIMES, Spread
 from tests.devit.small import VIT
 from tests.settled import settled
 from tests.stages.parts import clip_of, fusion_of, pixels_packet
@@ -165,6 +165,56 @@ async def test_a_clip_for_which_nothing_came_is_failed_and_says_why_of_each_part
         assert record.reason == (
             "peers: no part answered: part 1 not connected; part 2 100 bytes do not fit; part 3 not in time"
         )
+
+
+async def test_a_clip_that_every_link_was_lost_under_goes_out_again_when_a_part_is_held(worker):
+    async with running(worker) as world:
+        waits = []
+
+        async def again():
+            waits.append(world.clock.now())
+            for holder in world.holders[1:]:
+                holder.part = None
+
+        world.spread.again = again
+        await world.send(0)
+        for holder in world.holders:
+            world.spread.lost(holder)
+        await settled()
+        assert (len(waits), world.records) == (1, [])
+        assert [len(holder.offered) for holder in world.holders] == [2, 1, 1]
+        world.answer(0, 0)
+        await world.done(1)
+        assert (world.records[0].status, contributed(world.records[0])) == (Status.OK, [1])
+
+
+async def test_it_goes_out_three_times_and_one_that_has_a_token_or_a_deadline_once(worker):
+    async with running(worker) as world:
+        waits = []
+
+        async def again():
+            waits.append(world.clock.now())
+
+        world.spread.again = again
+        await world.send(0, deadline=9.0)
+        await world.send(1)
+        world.answer(1, 0)
+        for holder in world.holders:
+            world.spread.lost(holder)
+        await world.done(2)
+        assert {record.clip_id: record.status for record in world.records} == {
+            "yard/000000": Status.FAILED,
+            "yard/000001": Status.OK,
+        }
+        await world.send(2)
+        for times in range(MOST_TIMES):
+            assert len(waits) == times
+            for holder in world.holders:
+                world.spread.lost(holder)
+            await settled()
+        await world.done(3)
+        assert (len(waits), world.records[2].status) == (MOST_TIMES - 1, Status.FAILED)
+        assert "part 1 the link was lost" in world.records[2].reason
 
 
 async def test_a_clip_that_newer_ones_displaced_at_all_parts_is_dropped_and_not_where_one_has_another_reason(
