@@ -181,19 +181,27 @@ def table(study: Study, folder: Path) -> str:
     done = [row for row in study.rows if (folder / row.run / SUMMARY).exists()]
     name, *others = study.columns
     with_ms = any(row.paper_ms for row in study.rows)
-    header = [study.varied, name, "to the first", *others, "paper, %", "to the first"]
+    header = [study.varied, "options", name, "to the first", *others, "paper, %", "to the first"]
     lines = [header + ["paper, ms"] * with_ms, ["---"] * (len(header) + with_ms)]
     for row in done:
         value, *more = (read(folder / row.run) for read in study.columns.values())
         own = _beside_the_first(value, study.columns[name](folder / done[0].run))
         times = [_printed(row.paper_ms)] * with_ms
+        options = f"`{' '.join(row.changes)}`" if row.changes else "those of all"
         lines.append(
-            [row.label, *own, *map(_printed, more), *_beside_the_first(row.paper, done[0].paper), *times]
+            [
+                row.label,
+                options,
+                *own,
+                *map(_printed, more),
+                *_beside_the_first(row.paper, done[0].paper),
+                *times,
+            ]
         )
     if study.unshrunk is not None and (folder / BASE / SUMMARY).exists():
         own = _beside_the_first(study.unshrunk.read(folder / BASE), study.columns[name](folder / done[0].run))
         paper = _beside_the_first(study.unshrunk.paper, done[0].paper)
-        lines.insert(2, [study.unshrunk.label, *own, *("" for _ in others), *paper, *[""] * with_ms])
+        lines.insert(2, [study.unshrunk.label, "", *own, *("" for _ in others), *paper, *[""] * with_ms])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

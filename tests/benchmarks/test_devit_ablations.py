@@ -34,11 +34,11 @@ def test_a_table_stands_beside_the_papers_with_both_differences_to_the_first_row
     finish(tmp_path, "ensemble-labels", 0.8)
     finish(tmp_path, BASE, 0.8125)
     assert table(ENSEMBLE, tmp_path).splitlines() == [
-        "| losses | ensemble top-1, % | to the first | paper, % | to the first |",
-        "| --- | --- | --- | --- | --- |",
-        "| (the large model) | 87.50 | +7.50 | 88.77 | +3.01 |",
-        "| labels | 80.00 | +0.00 | 85.76 | +0.00 |",
-        "| both | 81.25 | +1.25 | 87.98 | +2.22 |",
+        "| losses | options | ensemble top-1, % | to the first | paper, % | to the first |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| (the large model) |  | 87.50 | +7.50 | 88.77 | +3.01 |",
+        "| labels | `--ensemble-losses labels` | 80.00 | +0.00 | 85.76 | +0.00 |",
+        "| both | those of all | 81.25 | +1.25 | 87.98 | +2.22 |",
     ]
 
 
@@ -47,20 +47,21 @@ def test_further_columns_follow_and_where_the_paper_has_no_figure_is_nothing(tmp
     finish(tmp_path, "fusion-se", 0.5)
     header, _, row = table(DEVICES, tmp_path).splitlines()
     assert header == (
-        "| parts | ensemble top-1, % | to the first | large, ms | ensemble, ms | paper, % | to the first |"
+        "| parts | options | ensemble top-1, % | to the first | large, ms | ensemble, ms "
+        "| paper, % | to the first |"
     )
-    assert row == "| 2 | 50.00 | +0.00 | 10.00 | 5.00 |  |  |"
+    assert row == "| 2 | `--parts 2` | 50.00 | +0.00 | 10.00 | 5.00 |  |  |"
     header, _, row = table(FUSIONS, tmp_path).splitlines()
     assert header.endswith("| fusion, ms | paper, % | to the first | paper, ms |")
-    assert row == "| squeeze-excitation | 50.00 | +0.00 | 0.12 | 88.05 | +0.00 | 6.17 |"
+    assert row == "| squeeze-excitation | `--fusion se` | 50.00 | +0.00 | 0.12 | 88.05 | +0.00 | 6.17 |"
 
 
 def test_parts_are_read_as_they_were_before_the_ensembles_training(tmp_path: Path) -> None:
     finish(tmp_path, BASE, 0.9, parts=(0.5, 0.7))
     assert parts_top1(tmp_path / BASE) == pytest.approx(60)
     found = table(LOSSES, tmp_path)
-    assert "| (their teachers) | 70.00 | +10.00 | 92.92 | +2.77 |" in found
-    assert "| both | 60.00 | +0.00 | 90.15 | +0.00 |" in found
+    assert "| (their teachers) |  | 70.00 | +10.00 | 92.92 | +2.77 |" in found
+    assert "| both | those of all | 60.00 | +0.00 | 90.15 | +0.00 |" in found
 
 
 def test_no_run_is_done_gives_a_table_without_rows(tmp_path: Path) -> None:
@@ -104,9 +105,9 @@ def test_only_what_is_missing_is_run_and_devit_fit_knows_all_of_its_options(
     assert len(asked) == len(runs()) - 1
     assert not any("mlp" in command for command in asked)
     printed = capsys.readouterr().out
-    assert all(f"## {study.title}\n\n| {study.varied} |" in printed for study in STUDIES)
+    assert all(f"## {study.title}\n\n| {study.varied} | options |" in printed for study in STUDIES)
     assert all(study.said in printed for study in STUDIES)
-    assert "| MLP | 75.00 | +25.00 | 0.12 | 88.01 | +0.92 | 6.16 |" in printed
+    assert "| MLP | `--fusion mlp` | 75.00 | +25.00 | 0.12 | 88.01 | +0.92 | 6.16 |" in printed
     devit_ablations.main(*places)
     assert len(asked) == len(runs()) - 1
     assert all(CliRunner().invoke(app, [*command, "--help"]).exit_code == 0 for command in asked)
